@@ -1,0 +1,244 @@
+//! One processor: its block of private data, its interrupt mask, its identity, and how a crash is told.
+
+use core::cell::{Cell, UnsafeCell};
+use core::fmt;
+use core::sync::atomic::{AtomicPtr, Ordering};
+
+use arch_api::{Boot, Cpu, CpuId, IrqEntry, IrqsOff, Nesting};
+
+use crate::guest::Loaded;
+use crate::registers::{get, set};
+use crate::{Aarch64, console};
+
+/// Bytes of the stack on which a broken CPU tells its story.
+const EMERGENCY_STACK: usize = 8192;
+
+/// What belongs to one CPU; TPIDR_EL2 holds its address.
+#[repr(C)]
+pub(crate) struct PerCpu {
+    /// Where `vectors` finds a good stack when ours may be exhausted. First, at offset 0.
+    emergency_stack_top: Cell<usize>,
+    /// The stack pointer at the time of an exception taken from our own code. At offset 8.
+    pub(crate) faulting_stack: Cell<usize>,
+    /// Room for two registers on the way to the emergency stack.
+    pub(crate) spill: [Cell<u64>; 2],
+    pub(crate) id: CpuId,
+    pub(crate) nesting: Nesting,
+    /// The virtual CPU whose registers are in this CPU's hardware.
+    pub(crate) loaded: Loaded,
+    emergency_stack: UnsafeCell<[u8; EMERGENCY_STACK]>,
+}
+
+// SAFETY: only the CPU that it belongs to reaches a block, with interrupts masked (`this`).
+unsafe impl Sync for PerCpu {}
+
+/// The boot CPU's block: the one that exists before there is memory to allocate.
+static BOOT_CPU: PerCpu = PerCpu {
+    emergency_stack_top: Cell::new(0),
+    faulting_stack: Cell::new(0),
+    spill: [Cell::new(0), Cell::new(0)],
+    id: CpuId(0),
+    nesting: Nesting::new(),
+    loaded: Loaded::none(),
+    emergency_stack: UnsafeCell::new([0; EMERGENCY_STACK]),
+};
+
+/// What the vector of interrupts calls: an `IrqEntry<Aarch64>`.
+static ENTRY: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
+
+/// Gives the boot CPU its block.
+pub(crate) fn start() {
+    let top = BOOT_CPU.emergency_stack.get() as usize + EMERGENCY_STACK;
+    BOOT_CPU.emergency_stack_top.set(top & !15);
+    // SAFETY: TPIDR_EL2 is ours alone; the block is static.
+    unsafe { set!("tpidr_el2", &raw const BOOT_CPU as u64) };
+}
+
+/// This CPU's block.
+#[inline(always)]
+pub(crate) fn this(_masked: &IrqsOff<Aarch64>) -> &'static PerCpu {
+    let block = get!("tpidr_el2") as *const PerCpu;
+    // SAFETY: `start` set TPIDR_EL2 to a static block before anything could ask. Interrupts are masked,
+    // so the CPU stays the same while the caller holds the proof.
+    unsafe { &*block }
+}
+
+/// What the interrupt vector calls.
+#[inline(always)]
+pub(crate) fn interrupt_entry() -> Option<IrqEntry<Aarch64>> {
+    let entry = ENTRY.load(Ordering::Acquire);
+    // SAFETY: only `on_interrupt` stores here, and only values of this type; null is `None`.
+    unsafe { core::mem::transmute::<*mut (), Option<IrqEntry<Aarch64>>>(entry) }
+}
+
+impl Cpu for Aarch64 {
+    #[inline(always)]
+    fn mask_irqs() -> bool {
+        let daif = get!("daif");
+        // SAFETY: masking more is always sound. Not `nomem`: accesses stay behind it.
+        unsafe { core::arch::asm!("msr daifset, #2", options(nostack, preserves_flags)) };
+        daif & (1 << 7) == 0
+    }
+
+    #[inline(always)]
+    unsafe fn unmask_irqs() {
+        // SAFETY: the caller's promise.
+        unsafe { core::arch::asm!("msr daifclr, #2", options(nostack, preserves_flags)) };
+    }
+
+    #[inline(always)]
+    fn nesting(masked: &IrqsOff<Self>) -> &'static Nesting {
+        &this(masked).nesting
+    }
+
+    fn wait(_masked: &IrqsOff<Self>) {
+        // SAFETY: WFI returns when an interrupt is pending, masked or not.
+        unsafe { core::arch::asm!("dsb sy", "wfi", options(nostack, preserves_flags)) };
+    }
+
+    #[inline(always)]
+    fn relax() {
+        core::hint::spin_loop();
+    }
+
+    #[inline(always)]
+    fn id(masked: &IrqsOff<Self>) -> CpuId {
+        this(masked).id
+    }
+
+    fn halt() -> ! {
+        loop {
+            // SAFETY: everything is masked; nothing wakes this CPU for long.
+            unsafe { core::arch::asm!("msr daifset, #0xf", "wfi", options(nomem, nostack)) };
+        }
+    }
+
+    fn on_interrupt(entry: IrqEntry<Self>) {
+        ENTRY.store(entry as *mut (), Ordering::Release);
+    }
+}
+
+unsafe extern "C" {
+    static __image_start: u8;
+    static __image_end: u8;
+    static __symbols_info: [u32; 2];
+}
+
+/// The image's first byte and one past its zeroed data.
+pub(crate) fn image_bounds() -> (usize, usize) {
+    ((&raw const __image_start) as usize, (&raw const __image_end) as usize)
+}
+
+/// Offset from the image's start, and length, of the symbol table that the build appended.
+fn symbols_place() -> (usize, usize) {
+    // SAFETY: the linker script defines it, in the data section; nobody writes it.
+    let [offset, length] = unsafe { core::ptr::read_volatile(&raw const __symbols_info) };
+    (offset as usize, length as usize)
+}
+
+/// One past everything that the image occupies.
+pub(crate) fn image_limit() -> usize {
+    let (start, end) = image_bounds();
+    let (offset, length) = symbols_place();
+    if length == 0 { end } else { start + offset + length }
+}
+
+impl Boot for Aarch64 {
+    fn early_print(text: &str) {
+        console::print(text);
+    }
+
+    fn backtrace(frames: usize, symbol: &mut dyn FnMut(usize)) {
+        let frame: usize;
+        // SAFETY: reads a register.
+        unsafe { core::arch::asm!("mov {}, x29", out(reg) frame, options(nomem, nostack)) };
+        Self::backtrace_from(frame, frames, symbol);
+    }
+
+    /// Walks the chain of frame records (AAPCS64, 6.4.6) from `frame` up.
+    fn backtrace_from(mut frame: usize, frames: usize, symbol: &mut dyn FnMut(usize)) {
+        for _ in 0..frames {
+            if frame == 0 || frame & 7 != 0 || !is_readable(frame) || !is_readable(frame + 8) {
+                return;
+            }
+            // SAFETY: the address is mapped for reading, as the hardware just said.
+            let [next, back] = unsafe { core::ptr::read_volatile(frame as *const [usize; 2]) };
+            if back == 0 {
+                return;
+            }
+            symbol(back);
+            if next <= frame {
+                return;
+            }
+            frame = next;
+        }
+    }
+
+    fn symbols() -> &'static [u8] {
+        let (offset, length) = symbols_place();
+        let (start, _) = image_bounds();
+        // SAFETY: the build put `length` bytes there and counted them in the header's image size; they
+        // are mapped as constants and never written.
+        unsafe { core::slice::from_raw_parts((start + offset) as *const u8, length) }
+    }
+
+    fn image_base() -> usize {
+        image_bounds().0
+    }
+
+    fn describe(out: &mut dyn fmt::Write) -> fmt::Result {
+        let midr = get!("midr_el1");
+        let part = midr >> 4 & 0xfff;
+        let name = match (midr >> 24, part) {
+            (0x41, 0xd03) => "Cortex-A53",
+            (0x41, 0xd04) => "Cortex-A35",
+            (0x41, 0xd05) => "Cortex-A55",
+            (0x41, 0xd07) => "Cortex-A57",
+            (0x41, 0xd08) => "Cortex-A72",
+            (0x41, 0xd09) => "Cortex-A73",
+            (0x41, 0xd0a) => "Cortex-A75",
+            (0x41, 0xd0b) => "Cortex-A76",
+            (0x41, 0xd0c) => "Neoverse-N1",
+            (0x41, 0xd40) => "Neoverse-V1",
+            (0x41, 0xd47) => "Cortex-A710",
+            (0x41, 0xd49) => "Neoverse-N2",
+            (0x46, 0x001) => "A64FX",
+            (0x00, 0x051) => "QEMU max",
+            _ => "ARMv8-A",
+        };
+        write!(out, "{name} (MIDR_EL1 {midr:#010x}, revision r{}p{})", midr >> 20 & 15, midr & 15)
+    }
+
+    fn call_firmware(arguments: [u64; 4]) -> Option<[u64; 4]> {
+        let [mut x0, mut x1, mut x2, mut x3] = arguments;
+        // ID_AA64PFR0_EL1.EL3: without EL3 the instruction is undefined, unless an outer hypervisor
+        // (or QEMU's built-in PSCI) answers it; the device tree said that somebody does.
+        // SAFETY: SMCCC: the callee keeps x18 to x30 and the stack pointer.
+        unsafe {
+            core::arch::asm!(
+                "smc #0",
+                inout("x0") x0, inout("x1") x1, inout("x2") x2, inout("x3") x3,
+                out("x4") _, out("x5") _, out("x6") _, out("x7") _, out("x8") _, out("x9") _,
+                out("x10") _, out("x11") _, out("x12") _, out("x13") _, out("x14") _, out("x15") _,
+                out("x16") _, out("x17") _, options(nostack)
+            );
+        }
+        Some([x0, x1, x2, x3])
+    }
+
+    fn reset_now() {
+        // DEN0022, 5.11: PSCI SYSTEM_RESET.
+        Self::call_firmware([0x8400_0009, 0, 0, 0]);
+    }
+}
+
+/// Whether we may read the byte at `address` (address translation by the hardware: AT S1E2R).
+pub(crate) fn is_readable(address: usize) -> bool {
+    let own = get!("par_el1");
+    // SAFETY: the instruction only changes PAR_EL1, which belongs to the loaded guest: put back below.
+    unsafe { core::arch::asm!("at s1e2r, {}", "isb", in(reg) address, options(nostack, preserves_flags)) };
+    let result = get!("par_el1");
+    // SAFETY: as it was.
+    unsafe { set!("par_el1", own) };
+    result & 1 == 0
+}

@@ -1,0 +1,344 @@
+//! A guest's interrupts, through the list registers of its virtual CPU interface: GICv3's are system
+//! registers (IHI 0069, 12.4), GICv2's are mapped (IHI 0048B, 5.3).
+
+use core::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
+
+use arch_api::{GuestPort, Held, IrqSlot, SlotState, VirtualInterface};
+
+use crate::registers::{isb, get, set};
+
+const NOTHING: u8 = 0;
+const PROCESSOR: u8 = 1;
+const MAPPED: u8 = 2;
+
+static KIND: AtomicU8 = AtomicU8::new(NOTHING);
+/// GICH's address.
+static CONTROL: AtomicUsize = AtomicUsize::new(0);
+/// How many list registers there are.
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+/// How many 32-bit words of active priorities there are, per group.
+static PRIORITY_WORDS: AtomicUsize = AtomicUsize::new(1);
+static TIMER: AtomicU32 = AtomicU32::new(0);
+static SET_ACTIVE: AtomicUsize = AtomicUsize::new(0);
+static CLEAR_ACTIVE: AtomicUsize = AtomicUsize::new(0);
+
+/// GICH's registers.
+mod gich {
+    pub(super) const HCR: usize = 0x00;
+    pub(super) const VTR: usize = 0x04;
+    pub(super) const VMCR: usize = 0x08;
+    pub(super) const APR: usize = 0xf0;
+    pub(super) const LR: usize = 0x100;
+}
+
+/// ICH_HCR_EL2 and GICH_HCR: the interface is on.
+const EN: u64 = 1 << 0;
+/// Ring when at most one list register is in use.
+const UIE: u64 = 1 << 1;
+
+fn gich(offset: usize) -> *mut u32 {
+    (CONTROL.load(Ordering::Relaxed) + offset) as *mut u32
+}
+
+fn gich_read(offset: usize) -> u64 {
+    // SAFETY: `use_interface` was given the mapped registers.
+    u64::from(unsafe { core::ptr::read_volatile(gich(offset)) })
+}
+
+fn gich_write(offset: usize, value: u64) {
+    // SAFETY: as above; they concern guests only.
+    unsafe { core::ptr::write_volatile(gich(offset), value as u32) }
+}
+
+pub(super) fn use_interface(interface: VirtualInterface) {
+    let (kind, timer, set_active, clear_active) = match interface {
+        VirtualInterface::Processor { timer, set_active, clear_active } => {
+            let vtr = get!("S3_4_C12_C11_1"); // ICH_VTR_EL2
+            COUNT.store(((vtr & 0x1f) as usize + 1).min(Held::MAX), Ordering::Relaxed);
+            let words = match vtr >> 26 & 7 {
+                6 => 4,
+                5 => 2,
+                _ => 1,
+            };
+            PRIORITY_WORDS.store(words, Ordering::Relaxed);
+            (PROCESSOR, timer, set_active, clear_active)
+        }
+        VirtualInterface::Mapped { control, timer, set_active, clear_active } => {
+            CONTROL.store(control, Ordering::Relaxed);
+            let count = (gich_read(gich::VTR) & 0x3f) as usize + 1;
+            COUNT.store(count.min(Held::MAX), Ordering::Relaxed);
+            (MAPPED, timer, set_active, clear_active)
+        }
+    };
+    TIMER.store(timer, Ordering::Relaxed);
+    SET_ACTIVE.store(set_active, Ordering::Relaxed);
+    CLEAR_ACTIVE.store(clear_active, Ordering::Relaxed);
+    KIND.store(kind, Ordering::Release);
+    silence();
+}
+
+/// Says whether interrupts can reach guests at all.
+pub(super) fn exist() -> bool {
+    KIND.load(Ordering::Acquire) != NOTHING
+}
+
+/// Switches the virtual interface off, so that it rings no more until somebody looked.
+pub(super) fn silence() {
+    set_control(0);
+}
+
+#[inline]
+fn set_control(value: u64) {
+    match KIND.load(Ordering::Relaxed) {
+        // SAFETY: ICH_HCR_EL2 concerns guests only.
+        PROCESSOR => unsafe { set!("S3_4_C12_C11_0", value) },
+        MAPPED => gich_write(gich::HCR, value),
+        _ => {}
+    }
+}
+
+/// The virtual timer's host interrupt was left active for a guest: makes that so in the hardware, or
+/// not so any more.
+pub(super) fn set_timer_active(active: bool) {
+    let register = if active { &SET_ACTIVE } else { &CLEAR_ACTIVE };
+    let address = register.load(Ordering::Relaxed);
+    if address != 0 {
+        // SAFETY: `use_interface` was given the addresses of these mapped registers.
+        unsafe { core::ptr::write_volatile(address as *mut u32, 1 << (TIMER.load(Ordering::Relaxed) & 31)) };
+    }
+}
+
+/// What a virtual CPU's interface holds.
+#[derive(Debug)]
+pub(super) struct Lists {
+    held: Held,
+    vmcr: u64,
+    active: [[u64; 4]; 2],
+}
+
+impl Lists {
+    pub(super) fn new() -> Self {
+        // ICH_VMCR_EL2.VFIQEn is one where the guest's interface is the system registers.
+        let vmcr = if KIND.load(Ordering::Relaxed) == PROCESSOR { 1 << 3 } else { 0 };
+        Self { held: Held::new(COUNT.load(Ordering::Relaxed).max(1)), vmcr, active: [[0; 4]; 2] }
+    }
+
+    /// Forgets everything.
+    pub(super) fn reset(&mut self) {
+        *self = Self::new();
+    }
+
+    /// Whether a hardware-linked interrupt is still in the guest's hands.
+    pub(super) fn holds_link(&self) -> bool {
+        self.held.slots.iter().any(|slot| slot.behind.is_some() && slot.state != SlotState::Empty)
+    }
+
+    /// Into the hardware.
+    pub(super) fn load(&mut self) {
+        let count = self.held.count;
+        match KIND.load(Ordering::Relaxed) {
+            PROCESSOR => {
+                // SAFETY: the virtual interface's registers concern guests only.
+                unsafe { set!("S3_4_C12_C11_7", self.vmcr) }; // ICH_VMCR_EL2
+                ap_registers::write(&self.active, PRIORITY_WORDS.load(Ordering::Relaxed));
+            }
+            MAPPED => {
+                gich_write(gich::VMCR, self.vmcr);
+                gich_write(gich::APR, self.active[0][0]);
+            }
+            _ => return,
+        }
+        for (n, slot) in self.held.slots.iter().enumerate().take(count) {
+            put(n, *slot);
+        }
+        self.switch_on();
+    }
+
+    /// Out of the hardware.
+    pub(super) fn unload(&mut self) {
+        self.look();
+        match KIND.load(Ordering::Relaxed) {
+            PROCESSOR => {
+                self.vmcr = get!("S3_4_C12_C11_7");
+                ap_registers::read(&mut self.active, PRIORITY_WORDS.load(Ordering::Relaxed));
+            }
+            MAPPED => {
+                self.vmcr = gich_read(gich::VMCR);
+                self.active[0][0] = gich_read(gich::APR);
+            }
+            _ => {}
+        }
+        silence();
+        for (n, slot) in self.held.slots.iter().enumerate().take(self.held.count) {
+            if slot.state != SlotState::Empty {
+                put(n, IrqSlot::default());
+            }
+        }
+    }
+
+    /// What became of what was put into the list registers.
+    fn look(&mut self) {
+        for (n, slot) in self.held.slots().iter_mut().enumerate() {
+            if slot.state != SlotState::Empty {
+                slot.state = state_of(n);
+            }
+        }
+    }
+
+    /// Lets `port` see what became of its interrupts, and takes what it has now.
+    pub(super) fn exchange(&mut self, port: &dyn GuestPort) {
+        self.look();
+        let before = self.held.slots;
+        self.held.overflow = false;
+        port.exchange(&mut self.held);
+        for (n, (slot, before)) in self.held.slots.iter().zip(&before).enumerate().take(self.held.count) {
+            // A register that is empty but asked to notify must be cleared, or it rings for ever.
+            if slot != before || (slot.state == SlotState::Empty && before.notify) {
+                put(n, *slot);
+            }
+        }
+        for slot in self.held.slots() {
+            if slot.state == SlotState::Empty {
+                *slot = IrqSlot::default();
+            }
+        }
+        self.switch_on();
+    }
+
+    fn switch_on(&self) {
+        set_control(if self.held.overflow { EN | UIE } else { EN });
+    }
+
+    /// Each interrupt that is held, and its state.
+    pub(super) fn each(&self, mut tell: impl FnMut(&IrqSlot)) {
+        self.held.slots.iter().filter(|slot| slot.state != SlotState::Empty).for_each(&mut tell);
+    }
+}
+
+fn state_bits(state: SlotState) -> u64 {
+    match state {
+        SlotState::Empty => 0,
+        SlotState::Pending => 1,
+        SlotState::Active => 2,
+        SlotState::PendingActive => 3,
+    }
+}
+
+fn state_of(n: usize) -> SlotState {
+    let bits = match KIND.load(Ordering::Relaxed) {
+        PROCESSOR => list_registers::read(n) >> 62,
+        _ => gich_read(gich::LR + 4 * n) >> 28 & 3,
+    };
+    match bits {
+        0 => SlotState::Empty,
+        1 => SlotState::Pending,
+        2 => SlotState::Active,
+        _ => SlotState::PendingActive,
+    }
+}
+
+/// Writes list register `n`.
+fn put(n: usize, slot: IrqSlot) {
+    let empty = slot.state == SlotState::Empty;
+    if KIND.load(Ordering::Relaxed) == PROCESSOR {
+        let link = match slot.behind {
+            Some(irq) => 1 << 61 | u64::from(irq & 0x1fff) << 32,
+            None => u64::from(slot.notify) << 41,
+        };
+        let value = state_bits(slot.state) << 62
+            | link
+            | u64::from(slot.group1) << 60
+            | u64::from(slot.priority) << 48
+            | u64::from(slot.id);
+        list_registers::write(n, if empty { 0 } else { value });
+    } else {
+        let link = match slot.behind {
+            Some(irq) => 1 << 31 | u64::from(irq & 0x3ff) << 10,
+            None => u64::from(slot.notify) << 19 | if slot.id < 16 { u64::from(slot.source & 7) << 10 } else { 0 },
+        };
+        let value = state_bits(slot.state) << 28
+            | link
+            | u64::from(slot.group1) << 30
+            | u64::from(slot.priority >> 3) << 23
+            | u64::from(slot.id & 0x3ff);
+        gich_write(gich::LR + 4 * n, if empty { 0 } else { value });
+    }
+}
+
+/// ICH_LR0_EL2 to ICH_LR15_EL2.
+mod list_registers {
+    use super::{get, set};
+
+    macro_rules! each {
+        ($n:expr, $do:ident $(, $value:expr)?) => {
+            match $n {
+                0 => $do!("S3_4_C12_C12_0" $(, $value)?),
+                1 => $do!("S3_4_C12_C12_1" $(, $value)?),
+                2 => $do!("S3_4_C12_C12_2" $(, $value)?),
+                3 => $do!("S3_4_C12_C12_3" $(, $value)?),
+                4 => $do!("S3_4_C12_C12_4" $(, $value)?),
+                5 => $do!("S3_4_C12_C12_5" $(, $value)?),
+                6 => $do!("S3_4_C12_C12_6" $(, $value)?),
+                7 => $do!("S3_4_C12_C12_7" $(, $value)?),
+                8 => $do!("S3_4_C12_C13_0" $(, $value)?),
+                9 => $do!("S3_4_C12_C13_1" $(, $value)?),
+                10 => $do!("S3_4_C12_C13_2" $(, $value)?),
+                11 => $do!("S3_4_C12_C13_3" $(, $value)?),
+                12 => $do!("S3_4_C12_C13_4" $(, $value)?),
+                13 => $do!("S3_4_C12_C13_5" $(, $value)?),
+                14 => $do!("S3_4_C12_C13_6" $(, $value)?),
+                _ => $do!("S3_4_C12_C13_7" $(, $value)?),
+            }
+        };
+    }
+
+    #[inline]
+    pub(super) fn read(n: usize) -> u64 {
+        each!(n, get)
+    }
+
+    #[inline]
+    pub(super) fn write(n: usize, value: u64) {
+        // SAFETY: list registers concern guests only; `n` is below their count.
+        unsafe { each!(n, set, value) }
+    }
+}
+
+/// ICH_AP0R<n>_EL2 and ICH_AP1R<n>_EL2.
+mod ap_registers {
+    use super::{get, set};
+
+    pub(super) fn read(to: &mut [[u64; 4]; 2], words: usize) {
+        to[0][0] = get!("S3_4_C12_C8_0");
+        to[1][0] = get!("S3_4_C12_C9_0");
+        if words > 1 {
+            to[0][1] = get!("S3_4_C12_C8_1");
+            to[1][1] = get!("S3_4_C12_C9_1");
+        }
+        if words > 2 {
+            to[0][2] = get!("S3_4_C12_C8_2");
+            to[0][3] = get!("S3_4_C12_C8_3");
+            to[1][2] = get!("S3_4_C12_C9_2");
+            to[1][3] = get!("S3_4_C12_C9_3");
+        }
+    }
+
+    pub(super) fn write(from: &[[u64; 4]; 2], words: usize) {
+        // SAFETY: active priorities of guests; only those that exist are written.
+        unsafe {
+            set!("S3_4_C12_C8_0", from[0][0]);
+            set!("S3_4_C12_C9_0", from[1][0]);
+            if words > 1 {
+                set!("S3_4_C12_C8_1", from[0][1]);
+                set!("S3_4_C12_C9_1", from[1][1]);
+            }
+            if words > 2 {
+                set!("S3_4_C12_C8_2", from[0][2]);
+                set!("S3_4_C12_C8_3", from[0][3]);
+                set!("S3_4_C12_C9_2", from[1][2]);
+                set!("S3_4_C12_C9_3", from[1][3]);
+            }
+        }
+        super::isb();
+    }
+}

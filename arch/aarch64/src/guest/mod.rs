@@ -1,0 +1,117 @@
+//! Virtual CPUs: guests at EL1 and EL0.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `enter` | the way in and out, in assembly |
+//! | `vcpu` | the contract's virtual CPU |
+//! | `settle` | what an exception from a guest means |
+//! | `abort` | accesses to what is not memory |
+//! | `state` | the registers of EL1 and of the vector unit |
+//! | `lists` | interrupts, through list registers |
+//! | `ids` | what a guest reads of the ID registers |
+//! | `space` | stage 2 translation, VMIDs |
+
+mod abort;
+mod enter;
+mod ids;
+mod lists;
+mod settle;
+mod space;
+mod state;
+mod vcpu;
+
+use core::cell::Cell;
+
+pub use space::Stage2;
+pub use vcpu::VirtualCpu;
+pub(crate) use vcpu::{HCR_HOST, State};
+
+use arch_api::{IrqsOff, Nanos, NoVirt, Virt, VirtualInterface};
+
+use crate::registers::{isb, get, set};
+use crate::{Aarch64, cpu};
+
+/// Whose registers are in a CPU's hardware.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    state: Cell<*mut State>,
+    /// The virtual interface rang: look at the list registers before the next entry.
+    rang: Cell<bool>,
+}
+
+impl Loaded {
+    pub(crate) const fn none() -> Self {
+        Self { state: Cell::new(core::ptr::null_mut()), rang: Cell::new(false) }
+    }
+}
+
+/// CPTR_EL2 of the non-VHE form (DDI 0487, D24.2.34): its reserved ones, traps for SVE, SME, trace and
+/// the activity monitors; none for the vector registers, which are switched with the guest.
+const CPTR: u64 = 0x33ff & !(1 << 10) | 1 << 20 | 1 << 30;
+/// MDCR_EL2: debug registers, debug identity, OS lock and performance monitors trap.
+const MDCR: u64 = 1 << 11 | 1 << 10 | 1 << 9 | 1 << 6 | 1 << 5;
+
+impl Virt for Aarch64 {
+    type Vcpu = VirtualCpu;
+    type Space = Stage2;
+
+    fn enable(_masked: &IrqsOff<Self>) -> Result<(), NoVirt> {
+        space::enable()?;
+        ids::read_host();
+        let counters = get!("id_aa64dfr0_el1") >> 8 & 0xf;
+        let own = if (1..15).contains(&counters) { get!("pmcr_el0") >> 11 & 0x1f } else { 0 };
+        // SAFETY: these registers say what traps from EL1; our own execution does not depend on them.
+        unsafe {
+            set!("cptr_el2", CPTR);
+            set!("mdcr_el2", MDCR | own);
+            set!("hstr_el2", 0);
+        }
+        if get!("id_aa64mmfr0_el1") >> 56 & 0xf != 0 {
+            // FEAT_FGT: no fine-grained traps. HFGRTR, HFGWTR, HFGITR, HDFGRTR, HDFGWTR.
+            // SAFETY: as above.
+            unsafe {
+                set!("S3_4_C1_C1_4", 0);
+                set!("S3_4_C1_C1_5", 0);
+                set!("S3_4_C1_C1_6", 0);
+                set!("S3_4_C3_C1_4", 0);
+                set!("S3_4_C3_C1_5", 0);
+            }
+        }
+        if get!("id_aa64mmfr1_el1") >> 40 & 0xf != 0 {
+            // FEAT_HCX: HCRX_EL2; what it would allow is hidden from guests.
+            // SAFETY: as above.
+            unsafe { set!("S3_4_C1_C2_2", 0) };
+        }
+        isb();
+        Ok(())
+    }
+
+    fn use_interface(interface: VirtualInterface) {
+        lists::use_interface(interface);
+    }
+
+    fn guest_timer_rang(masked: &IrqsOff<Self>, irq: u32) -> bool {
+        let state = cpu::this(masked).loaded.state.get();
+        // SAFETY: a state is unloaded before it goes, on this CPU with interrupts masked (`unload`).
+        match unsafe { state.as_mut() } {
+            Some(state) => {
+                state.timer_rang(irq);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn interface_rang(masked: &IrqsOff<Self>) {
+        let loaded = &cpu::this(masked).loaded;
+        loaded.rang.set(true);
+        // Nothing rings again before the list registers were looked at.
+        lists::silence();
+    }
+}
+
+/// The nanosecond at which the loaded guest's virtual timer rings; `None` when it does not.
+fn timer_deadline(control: u64, compare: u64) -> Option<Nanos> {
+    // CNTV_CTL_EL0: ENABLE set, IMASK clear.
+    if control & 0b11 == 0b01 { Some(crate::clock::nanos_at(compare)) } else { None }
+}

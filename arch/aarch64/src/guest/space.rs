@@ -1,0 +1,231 @@
+//! A guest's memory map: stage 2 translation (DDI 0487, D8.2), and the VMIDs that tag its TLB entries.
+
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+use addr::{Gpa, Hpa, PAGE_SIZE, Span};
+use arch_api::{GuestSpace, IrqsOff, MapError, NoVirt, Rights, TableFrames};
+use isa_paging::{
+    Execute, Permission, Shareability, Space, Stage2Attributes, Stage2Memory, Tables, VmsaStage2, pa_range_bits,
+};
+
+use crate::Aarch64;
+use crate::registers::{dsb, isb, get, set};
+
+/// Bits of a guest-physical address, where the hardware has them: two concatenated tables of level 1.
+const WANTED_BITS: u32 = 40;
+/// VMIDs are 8 bits wide on every implementation. 0 belongs to nobody.
+const VMIDS: u64 = 256;
+
+/// The generation of VMIDs (times [`VMIDS`]) and the next one to give.
+static NEXT_VMID: AtomicU64 = AtomicU64::new(VMIDS + 1);
+
+/// ID_AA64MMFR0_EL1.PARange, as far as 48-bit tables reach.
+pub(super) fn pa_range() -> u64 {
+    (get!("id_aa64mmfr0_el1") & 0xf).min(5)
+}
+
+fn format() -> Option<VmsaStage2> {
+    let range = pa_range() as u8;
+    VmsaStage2::new(pa_range_bits(range).min(WANTED_BITS), range)
+}
+
+/// Prepares this CPU.
+pub(super) fn enable() -> Result<(), NoVirt> {
+    let format = format().ok_or(NoVirt("the processor's physical addresses are too narrow for stage 2"))?;
+    // SAFETY: no guest runs yet; stage 2 is switched on by HCR_EL2.VM at the first entry.
+    unsafe {
+        set!("vtcr_el2", format.vtcr());
+        set!("vttbr_el2", 0);
+        core::arch::asm!("isb", "tlbi alle1", "dsb nsh", "isb", options(nostack));
+    }
+    Ok(())
+}
+
+/// A guest's memory map.
+#[derive(Debug)]
+pub struct Stage2 {
+    space: Option<Space<VmsaStage2>>,
+    tables: Frames,
+    busy: AtomicBool,
+    /// Generation and number of the VMID.
+    vmid: AtomicU64,
+    /// The index of the virtual CPU that ran last (plus one): another one's entries for the same VMID and
+    /// ASID may mean something else.
+    last: AtomicU32,
+}
+
+#[derive(Clone, Copy)]
+struct Frames(&'static dyn TableFrames);
+
+impl core::fmt::Debug for Frames {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Frames")
+    }
+}
+
+/// The walker's view: frames for tables, and the TLB entries tagged with one VTTBR.
+struct GuestTables {
+    frames: &'static dyn TableFrames,
+    /// What VTTBR_EL2 must hold for maintenance by address; `None` when no CPU ever used these tables.
+    vttbr: Option<u64>,
+}
+
+impl Tables for GuestTables {
+    fn read(&self, table: Hpa, index: usize) -> u64 {
+        // SAFETY: a table of this space, and an index that the walker took from an address.
+        unsafe { core::ptr::read_volatile((table.get() as *const u64).add(index)) }
+    }
+    fn write(&mut self, table: Hpa, index: usize, entry: u64) {
+        // SAFETY: as above; earlier writes are seen first by the table walker.
+        unsafe {
+            core::arch::asm!("dmb ishst", options(nostack, preserves_flags));
+            core::ptr::write_volatile((table.get() as *mut u64).add(index), entry);
+        }
+    }
+    fn allocate(&mut self, order: u8) -> Option<Hpa> {
+        self.frames.take(order)
+    }
+    fn free(&mut self, table: Hpa, order: u8) {
+        self.frames.give(table, order);
+    }
+    fn invalidate(&mut self, virt: u64, len: u64) {
+        let Some(vttbr) = self.vttbr else { return };
+        let _masked = IrqsOff::<Aarch64>::now();
+        let own = get!("vttbr_el2");
+        // SAFETY: VTTBR_EL2 names whose entries go; it is put back before a guest could run.
+        unsafe {
+            set!("vttbr_el2", vttbr);
+            isb();
+            dsb();
+            let pages = len / PAGE_SIZE;
+            if pages <= 64 {
+                for page in 0..pages {
+                    let at = (virt >> 12) + page;
+                    core::arch::asm!("tlbi ipas2e1is, {}", in(reg) at, options(nostack));
+                }
+                dsb();
+                // What stage 1 and 2 together were cached as.
+                core::arch::asm!("tlbi vmalle1is", options(nostack));
+            } else {
+                core::arch::asm!("tlbi vmalls12e1is", options(nostack));
+            }
+            dsb();
+            isb();
+            set!("vttbr_el2", own);
+            isb();
+        }
+    }
+}
+
+impl Stage2 {
+    fn locked<R>(&self, body: impl FnOnce(&Space<VmsaStage2>, &mut GuestTables) -> R) -> Option<R> {
+        let space = self.space.as_ref()?;
+        let _masked = IrqsOff::<Aarch64>::now();
+        while self.busy.swap(true, Ordering::Acquire) {
+            core::hint::spin_loop();
+        }
+        let vmid = self.vmid.load(Ordering::Relaxed);
+        let vttbr = (vmid != 0).then(|| space.root().get() | (vmid % VMIDS) << 48);
+        let result = body(space, &mut GuestTables { frames: self.tables.0, vttbr });
+        self.busy.store(false, Ordering::Release);
+        Some(result)
+    }
+
+    /// Makes this the map of the guest that runs next on this CPU, which is its CPU `index`.
+    pub(super) fn load(&self, index: u32, _masked: &IrqsOff<Aarch64>) {
+        let Some(space) = &self.space else { return };
+        let mut vmid = self.vmid.load(Ordering::Relaxed);
+        if vmid / VMIDS != NEXT_VMID.load(Ordering::Relaxed) / VMIDS {
+            vmid = NEXT_VMID.fetch_add(1, Ordering::Relaxed);
+            if vmid % VMIDS == 0 {
+                // All were given: a new generation begins, and nothing of the old may be remembered.
+                vmid = NEXT_VMID.fetch_add(1, Ordering::Relaxed);
+                // SAFETY: TLB maintenance.
+                unsafe { core::arch::asm!("tlbi alle1is", "dsb ish", "isb", options(nostack)) };
+            }
+            self.vmid.store(vmid, Ordering::Relaxed);
+        }
+        // SAFETY: guests' translations are not ours.
+        unsafe { set!("vttbr_el2", space.root().get() | (vmid % VMIDS) << 48) };
+        isb();
+        if self.last.swap(index + 1, Ordering::Relaxed) != index + 1 {
+            // SAFETY: TLB maintenance for this VMID, on this CPU.
+            unsafe { core::arch::asm!("tlbi vmalle1", "dsb nsh", "isb", options(nostack)) };
+        }
+    }
+}
+
+fn attributes(rights: Rights) -> Stage2Attributes {
+    let (memory, permission, execute) = match rights {
+        Rights::Memory => (Stage2Memory::NormalWriteBack, Permission::ReadWrite, Execute::Allowed),
+        Rights::Constant => (Stage2Memory::NormalWriteBack, Permission::Read, Execute::Allowed),
+        Rights::Registers => (Stage2Memory::DeviceNGnRE, Permission::ReadWrite, Execute::Never),
+    };
+    Stage2Attributes { memory, permission, execute, shareability: Shareability::Inner }
+}
+
+impl GuestSpace for Stage2 {
+    fn new(tables: &'static dyn TableFrames) -> Result<Self, MapError> {
+        let format = format().ok_or(MapError::OutOfRange)?;
+        let mut walker = GuestTables { frames: tables, vttbr: None };
+        let space = Space::new(format, &mut walker).ok_or(MapError::NoMemory)?;
+        Ok(Self {
+            space: Some(space),
+            tables: Frames(tables),
+            busy: AtomicBool::new(false),
+            vmid: AtomicU64::new(0),
+            last: AtomicU32::new(0),
+        })
+    }
+
+    unsafe fn map(&self, guest: Gpa, host: Span<Hpa>, rights: Rights) -> Result<(), MapError> {
+        let mapped = self.locked(|space, tables| {
+            space.map(guest.get(), host.base(), host.length(), attributes(rights), tables)
+        });
+        dsb();
+        mapped.ok_or(MapError::NoMemory)?.map_err(|error| match error {
+            isa_paging::MapError::AlreadyMapped(_) => MapError::AlreadyMapped,
+            isa_paging::MapError::Misaligned => MapError::Misaligned,
+            isa_paging::MapError::OutOfRange => MapError::OutOfRange,
+            isa_paging::MapError::OutOfTables => MapError::NoMemory,
+        })
+    }
+
+    fn unmap(&self, guest: Span<Gpa>) -> Result<(), MapError> {
+        let unmapped = self.locked(|space, tables| {
+            let flush = space.unmap(guest.base().get(), guest.length(), tables)?;
+            if let Some((virt, len)) = flush.range() {
+                tables.invalidate(virt, len);
+            }
+            Ok(())
+        });
+        unmapped.ok_or(MapError::NoMemory)?.map_err(|isa_paging::OutOfTables| MapError::NoMemory)
+    }
+
+    fn translate(&self, guest: Gpa) -> Option<Hpa> {
+        self.locked(|space, tables| space.translate(guest.get(), tables)).flatten().map(|found| found.to)
+    }
+
+    fn address_bits(&self) -> u32 {
+        pa_range_bits(pa_range() as u8).min(WANTED_BITS)
+    }
+}
+
+impl Drop for Stage2 {
+    fn drop(&mut self) {
+        let Some(space) = self.space.take() else { return };
+        let vmid = *self.vmid.get_mut();
+        let vttbr = (vmid != 0).then(|| space.root().get() | (vmid % VMIDS) << 48);
+        let mut tables = GuestTables { frames: self.tables.0, vttbr };
+        // Speculative walks through these tables end before the frames get other owners.
+        let masked = IrqsOff::<Aarch64>::now();
+        if vttbr.is_some_and(|vttbr| vttbr == get!("vttbr_el2")) {
+            // SAFETY: no guest runs; the next entry loads its own.
+            unsafe { set!("vttbr_el2", 0) };
+            isb();
+        }
+        drop(masked);
+        tables.invalidate(0, 1 << 30);
+        space.dissolve(&mut tables);
+    }
+}

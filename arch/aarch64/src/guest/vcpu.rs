@@ -1,0 +1,406 @@
+//! A virtual CPU: what it keeps, and how it goes into and out of the hardware.
+
+use alloc::boxed::Box;
+use core::fmt;
+
+use arch_api::{Call, Exit, GuestCpu, GuestFault, GuestPort, GuestProfile, IrqsOff, Nanos, PowerOn, Read, Write};
+use atomic::Arc;
+use isa_a64::pstate::{Aborted, Kind, Pstate, Taker, UNDEFINED, abort_syndrome, inject};
+
+use super::enter::{Gprs, SERROR, SYNCHRONOUS, enter_guest};
+use super::lists::Lists;
+use super::space::Stage2;
+use super::state::{El1, Keys, Timer, Vectors};
+use super::{abort, lists, settle, timer_deadline};
+use crate::Aarch64;
+use crate::cpu::{self, PerCpu};
+use crate::registers::{isb, get, set};
+
+/// HCR_EL2 (DDI 0487, D24.2.49): stage 2; interrupts and errors come to EL2 and virtual ones go to EL1;
+/// TLB maintenance is broadcast (FB), barriers reach inner shareable (BSU); WFI, SMC, implementation
+/// defined registers, ACTLR and the ID registers trap; EL1 is AArch64; pointer authentication does not
+/// trap.
+pub(crate) const HCR: u64 = HCR_HOST
+    | 1 << 0 // VM
+    | 1 << 1 // SWIO
+    | 1 << 9 // FB
+    | 1 << 10 // BSU, inner shareable
+    | 1 << 13 // TWI
+    | 1 << 18 // TID3
+    | 1 << 19 // TSC
+    | 1 << 20 // TIDCP
+    | 1 << 21 // TACR
+    | 1 << 40 // APK
+    | 1 << 41; // API
+/// While no guest runs: interrupts and errors come to EL2, and EL1 is AArch64.
+pub(crate) const HCR_HOST: u64 = 1 << 31 | 1 << 3 | 1 << 4 | 1 << 5;
+/// A virtual system error waits for the guest.
+const VSE: u64 = 1 << 8;
+/// WFE traps.
+const TWE: u64 = 1 << 14;
+
+/// All there is of a virtual CPU. It does not move while it lives: the hardware's owner points to it.
+pub(crate) struct State {
+    pub(super) gprs: Gprs,
+    /// What the guest is owed, to be paid at the next entry.
+    pub(super) fault: Option<GuestFault>,
+    /// What the stack pointer becomes at the next entry.
+    pub(super) new_stack_pointer: Option<u64>,
+    /// The address of the last abort, and whether it was a write, for a fault that answers it.
+    pub(super) far: u64,
+    pub(super) was_write: bool,
+    /// Bytes by which the program counter is past the instruction that made the last call.
+    pub(super) past_call: u64,
+    /// Rest of an instruction of several accesses.
+    pub(super) steps: abort::Steps,
+    /// The last exit was a wait.
+    waiting: bool,
+    /// The virtual timer's host interrupt is active on this guest's behalf.
+    timer_active: bool,
+    timer_irq: u32,
+    hcr: u64,
+    pub(super) profile: GuestProfile,
+    el1: El1,
+    keys: Option<Keys>,
+    pub(super) vectors: Vectors,
+    /// `vectors` is newer than the hardware.
+    pub(super) vectors_changed: bool,
+    timer: Timer,
+    lists: Lists,
+    port: Arc<dyn GuestPort>,
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State").field("profile", &self.profile).field("gprs", &self.gprs).finish_non_exhaustive()
+    }
+}
+
+impl State {
+    fn is_loaded(&self, cpu: &PerCpu) -> bool {
+        core::ptr::eq(cpu.loaded.state.get(), self)
+    }
+
+    /// The guest's own timer rang: see `Virt::guest_timer_rang`.
+    pub(super) fn timer_rang(&mut self, irq: u32) {
+        self.timer_active = true;
+        self.timer_irq = irq;
+        self.port.timer_line(true, Some(irq));
+    }
+
+    /// Into the hardware, in place of whoever is there.
+    #[cold]
+    fn load(&mut self, cpu: &PerCpu, space: &Stage2, masked: &IrqsOff<Aarch64>) {
+        // SAFETY: who is loaded lives: its drop unloads it, on this CPU with interrupts masked.
+        if let Some(other) = unsafe { cpu.loaded.state.get().as_mut() } {
+            other.unload(cpu);
+        }
+        space.load(self.profile.index, masked);
+        // SAFETY: interrupts are masked and nobody's registers are in the hardware any more.
+        unsafe {
+            self.el1.load();
+            if let Some(keys) = &self.keys {
+                keys.load();
+            }
+            self.vectors.load();
+            self.vectors_changed = false;
+            set!("hcr_el2", self.hcr);
+            self.lists.load();
+            if self.timer_active {
+                lists::set_timer_active(true);
+            }
+            self.timer.load();
+        }
+        isb();
+        cpu.loaded.state.set(self);
+    }
+
+    /// Out of the hardware.
+    #[cold]
+    fn unload(&mut self, cpu: &PerCpu) {
+        self.timer.save();
+        self.el1.save();
+        if let Some(keys) = &mut self.keys {
+            keys.save();
+        }
+        if !self.vectors_changed {
+            self.vectors.save();
+        }
+        // A virtual system error that the guest has not taken yet is still in the register.
+        self.hcr = self.hcr & !VSE | get!("hcr_el2") & VSE;
+        self.lists.unload();
+        self.release_timer_irq();
+        // SAFETY: no guest runs until the next one is loaded.
+        unsafe { set!("hcr_el2", HCR_HOST) };
+        cpu.loaded.state.set(core::ptr::null_mut());
+        if self.waiting
+            && let Some(at) = timer_deadline(self.timer.control, self.timer.compare)
+        {
+            self.port.timer_leaves(at);
+        }
+    }
+
+    /// The host interrupt behind the guest's timer stays active only as long as the guest is loaded.
+    fn release_timer_irq(&mut self) {
+        if self.timer_active {
+            lists::set_timer_active(false);
+            // The guest ended it meanwhile if it is neither in its hands nor still to be given to it.
+            self.timer_active = self.lists.holds_link() || self.port.stirred();
+        }
+    }
+
+    fn exchange(&mut self, cpu: &PerCpu) {
+        cpu.loaded.rang.set(false);
+        self.lists.exchange(&*self.port);
+    }
+
+    /// Whether something is due before the guest goes on.
+    #[inline]
+    fn owes(&self) -> bool {
+        self.fault.is_some() | self.new_stack_pointer.is_some() | self.vectors_changed
+    }
+
+    /// Does what is due. The guest is loaded.
+    #[cold]
+    fn pay_all(&mut self) {
+        if let Some(value) = self.new_stack_pointer.take() {
+            // SAFETY: the guest's stack pointer.
+            unsafe {
+                if self.gprs.pstate & 0xf == Pstate::EL1H { set!("sp_el1", value) } else { set!("sp_el0", value) }
+            }
+        }
+        if self.vectors_changed {
+            // SAFETY: the guest is loaded, and `vectors` is what it should have.
+            unsafe { self.vectors.load() };
+            self.vectors_changed = false;
+        }
+        if let Some(fault) = self.fault.take() {
+            self.pay(fault);
+        }
+    }
+
+    /// Makes the exception happen that is due. The guest is loaded.
+    fn pay(&mut self, fault: GuestFault) {
+        let from = Pstate::new(self.gprs.pstate);
+        let syndrome = match fault {
+            GuestFault::Undefined => UNDEFINED,
+            GuestFault::FetchAbort => abort_syndrome(Aborted::Fetch, from),
+            GuestFault::ExternalAbort if self.was_write => abort_syndrome(Aborted::Store, from),
+            GuestFault::ExternalAbort => abort_syndrome(Aborted::Load, from),
+        };
+        let el1 = Taker { vbar: get!("vbar_el1"), sctlr: get!("sctlr_el1"), mte: false };
+        let taken = inject(el1, Kind::Synchronous, from, self.gprs.pc);
+        // SAFETY: EL1's registers, as the hardware would set them when taking the exception itself.
+        unsafe {
+            set!("elr_el1", taken.elr);
+            set!("spsr_el1", taken.spsr.raw());
+            set!("esr_el1", syndrome.raw());
+            if !matches!(fault, GuestFault::Undefined) {
+                set!("far_el1", self.far);
+            }
+        }
+        self.gprs.pc = taken.pc;
+        self.gprs.pstate = taken.pstate.raw();
+    }
+
+    /// A general-purpose register as an operand: 31 is the zero register.
+    #[inline]
+    pub(super) fn operand(&self, register: isa_a64::Gpr) -> u64 {
+        self.gprs.x.get(register.index()).copied().unwrap_or(0)
+    }
+
+    /// A general-purpose register as a result.
+    #[inline]
+    pub(super) fn set_operand(&mut self, register: isa_a64::Gpr, value: u64) {
+        if let Some(x) = self.gprs.x.get_mut(register.index()) {
+            *x = value;
+        }
+    }
+}
+
+/// A virtual CPU.
+#[derive(Debug)]
+pub struct VirtualCpu(Box<State>);
+
+// SAFETY: what is in a hardware is reached through the CPU that holds it; a thread with a virtual CPU
+// stays on its CPU.
+unsafe impl Send for VirtualCpu {}
+
+impl Drop for VirtualCpu {
+    fn drop(&mut self) {
+        let masked = IrqsOff::<Aarch64>::now();
+        let cpu = cpu::this(&masked);
+        if self.0.is_loaded(cpu) {
+            self.0.waiting = false;
+            self.0.unload(cpu);
+        }
+    }
+}
+
+impl GuestCpu for VirtualCpu {
+    type Machine = Aarch64;
+
+    fn new(profile: GuestProfile, port: Arc<dyn GuestPort>) -> Option<Self> {
+        if !lists::exist() {
+            return None;
+        }
+        let twe = if profile.cpus > 1 { TWE } else { 0 };
+        Some(Self(Box::new(State {
+            gprs: Gprs { x: [0; 31], pc: 0, pstate: Pstate::RESET_EL1.raw() },
+            fault: None,
+            new_stack_pointer: None,
+            far: 0,
+            was_write: false,
+            past_call: 0,
+            steps: abort::Steps::none(),
+            waiting: false,
+            timer_active: false,
+            timer_irq: 0,
+            hcr: HCR | twe,
+            profile,
+            el1: El1::reset(profile.hardware_id, profile.cpus == 1),
+            keys: Keys::exist().then(Keys::default),
+            vectors: Vectors::new(),
+            vectors_changed: false,
+            timer: Timer::default(),
+            lists: Lists::new(),
+            port,
+        })))
+    }
+
+    fn start(&mut self, from: PowerOn) {
+        let masked = IrqsOff::<Aarch64>::now();
+        let cpu = cpu::this(&masked);
+        let state = &mut *self.0;
+        if state.is_loaded(cpu) {
+            state.waiting = false;
+            state.unload(cpu);
+        }
+        state.gprs = Gprs { x: [0; 31], pc: from.entry.get(), pstate: Pstate::RESET_EL1.raw() };
+        if let Some(x0) = state.gprs.x.first_mut() {
+            *x0 = from.argument;
+        }
+        state.fault = None;
+        state.new_stack_pointer = None;
+        state.steps = abort::Steps::none();
+        state.timer_active = false;
+        state.hcr &= !VSE;
+        state.el1 = El1::reset(state.profile.hardware_id, state.profile.cpus == 1);
+        state.keys = state.keys.is_some().then(Keys::default);
+        state.vectors = Vectors::new();
+        state.timer = Timer::default();
+        state.lists.reset();
+    }
+
+    #[inline]
+    fn enter(&mut self, space: &Stage2, masked: &IrqsOff<Aarch64>) -> Exit {
+        let state = &mut *self.0;
+        if let Some(exit) = abort::next_step(state) {
+            return exit;
+        }
+        let cpu = cpu::this(masked);
+        state.waiting = false;
+        state.past_call = 0;
+        loop {
+            if !state.is_loaded(cpu) {
+                state.load(cpu, space, masked);
+            }
+            if state.port.stirred() || cpu.loaded.rang.get() {
+                state.exchange(cpu);
+            }
+            if state.owes() {
+                state.pay_all();
+            }
+            // SAFETY: interrupts are masked, and the guest was just loaded.
+            match unsafe { enter_guest(&raw mut state.gprs) } {
+                SYNCHRONOUS => {
+                    if let Some(exit) = settle::settle(state) {
+                        state.waiting = matches!(exit, Exit::Wait);
+                        return exit;
+                    }
+                }
+                SERROR => {
+                    // The machine's answer to something that the guest did: hand it on.
+                    // SAFETY: adds a virtual system error for the guest.
+                    unsafe { set!("hcr_el2", state.hcr | VSE) };
+                    return Exit::Host;
+                }
+                _ => return Exit::Host,
+            }
+        }
+    }
+
+    #[inline]
+    fn answer_read(&mut self, read: Read, value: Result<u64, GuestFault>) {
+        abort::answer_read(&mut self.0, read, value);
+    }
+
+    #[inline]
+    fn answer_write(&mut self, write: Write, done: Result<(), GuestFault>) {
+        abort::answer_write(&mut self.0, write, done);
+    }
+
+    #[inline]
+    fn answer_call(&mut self, _call: Call, results: [u64; 4]) {
+        let [x0, x1, x2, x3, ..] = &mut self.0.gprs.x;
+        [*x0, *x1, *x2, *x3] = results;
+    }
+
+    #[inline]
+    fn answer_call_short(&mut self, _call: Call, result: u64) {
+        let [x0, ..] = &mut self.0.gprs.x;
+        *x0 = result;
+    }
+
+    fn inject(&mut self, fault: GuestFault) {
+        let state = &mut *self.0;
+        state.gprs.pc = state.gprs.pc.wrapping_sub(state.past_call);
+        state.past_call = 0;
+        state.steps = abort::Steps::none();
+        state.fault = Some(fault);
+    }
+
+    fn wakes_at(&self) -> Option<Nanos> {
+        let masked = IrqsOff::<Aarch64>::now();
+        if self.0.is_loaded(cpu::this(&masked)) {
+            return None;
+        }
+        timer_deadline(self.0.timer.control, self.0.timer.compare)
+    }
+
+    fn has_pending(&self) -> bool {
+        self.0.port.stirred()
+    }
+
+    fn show(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+        let masked = IrqsOff::<Aarch64>::now();
+        let state = &*self.0;
+        let mut el1 = state.el1.clone();
+        if state.is_loaded(cpu::this(&masked)) {
+            el1.save();
+        }
+        drop(masked);
+        for (n, x) in state.gprs.x.iter().enumerate() {
+            write!(out, "   X{n:02}=0x{x:016x}{}", if n % 3 == 2 { "\n" } else { "" })?;
+        }
+        writeln!(out, "\n    PC=0x{:016x}   PSTATE=0x{:08x}", state.gprs.pc, state.gprs.pstate)?;
+        let mut result = Ok(());
+        let mut n = 0;
+        el1.each(|name, value| {
+            n += 1;
+            let end = if n % 2 == 0 { "\n" } else { "" };
+            result = result.and_then(|()| write!(out, "   {name:>15}=0x{value:016x}{end}"));
+        });
+        result?;
+        state.lists.each(|slot| {
+            result = result.and_then(|()| {
+                writeln!(out, "   interrupt {} priority {:#04x} {:?}", slot.id, slot.priority, slot.state)
+            });
+        });
+        result
+    }
+
+    fn pc(&self) -> u64 {
+        self.0.gprs.pc
+    }
+}

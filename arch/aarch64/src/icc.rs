@@ -1,0 +1,70 @@
+//! The GICv3 CPU interface, through system registers (IHI 0069, chapter 12.2).
+
+use arch_api::{IrqsOff, LocalIrqs};
+
+use crate::Aarch64;
+use crate::registers::{isb, get, set};
+
+/// Interrupt numbers from here on are special: 1023 says that none is pending.
+const FIRST_SPECIAL: u64 = 1020;
+/// ICC_SRE_EL2: system registers at EL2, no bypass, and EL1 may use its own.
+const SRE_ENABLE: u64 = 0b1111;
+/// ICC_CTLR_EL1.EOImode: "end" drops the priority, "deactivate" is apart.
+const EOI_MODE: u64 = 1 << 1;
+
+impl LocalIrqs for Aarch64 {
+    fn enable(_masked: &IrqsOff<Self>) -> bool {
+        // ID_AA64PFR0_EL1.GIC: the system register interface exists.
+        if get!("id_aa64pfr0_el1") >> 24 & 0xf == 0 {
+            return false;
+        }
+        // SAFETY: our own interrupts are masked; the interface is ours to configure.
+        unsafe {
+            set!("S3_4_C12_C9_5", SRE_ENABLE); // ICC_SRE_EL2
+            isb();
+            set!("S3_0_C4_C6_0", 0xff); // ICC_PMR_EL1: every priority
+            set!("S3_0_C12_C12_3", 0); // ICC_BPR1_EL1
+            set!("S3_0_C12_C12_4", EOI_MODE); // ICC_CTLR_EL1
+            set!("S3_0_C12_C12_7", 1); // ICC_IGRPEN1_EL1
+        }
+        isb();
+        true
+    }
+
+    #[inline]
+    fn claim(_masked: &IrqsOff<Self>) -> Option<u32> {
+        let id = get!("S3_0_C12_C12_0"); // ICC_IAR1_EL1
+        if id >= FIRST_SPECIAL && id < 8192 { None } else { Some(id as u32) }
+    }
+
+    #[inline]
+    fn drop_priority(_masked: &IrqsOff<Self>, irq: u32) {
+        // SAFETY: ends what `claim` took; ICC_EOIR1_EL1.
+        unsafe { set!("S3_0_C12_C12_1", u64::from(irq)) }
+    }
+
+    #[inline]
+    fn deactivate(_masked: &IrqsOff<Self>, irq: u32) {
+        // SAFETY: as above; ICC_DIR_EL1.
+        unsafe { set!("S3_0_C12_C11_1", u64::from(irq)) }
+    }
+
+    fn send(_masked: &IrqsOff<Self>, hardware_id: u64, number: u8) {
+        // ICC_SGI1R_EL1: Aff3, Aff2, INTID, Aff1, target list.
+        let affinity = |shift: u32| hardware_id >> shift & 0xff;
+        let value = affinity(32) << 48
+            | affinity(16) << 32
+            | u64::from(number & 15) << 24
+            | affinity(8) << 16
+            | 1 << (affinity(0) & 15)
+            | (affinity(0) >> 4) << 44;
+        crate::registers::dsb();
+        // SAFETY: an interrupt is sent; memory is not touched.
+        unsafe { set!("S3_0_C12_C11_5", value) };
+        isb();
+    }
+
+    fn hardware_id(_masked: &IrqsOff<Self>) -> u64 {
+        get!("mpidr_el1") & 0xff_00ff_ffff
+    }
+}

@@ -1,0 +1,238 @@
+//! The processor itself: start-up, interrupts, time, threads.
+
+use core::cell::Cell;
+use core::fmt;
+use core::marker::PhantomData;
+
+/// A processor's number, dense from 0; never a hardware id.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct CpuId(pub u32);
+
+impl fmt::Display for CpuId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CPU{}", self.0)
+    }
+}
+
+/// A point of time, or a length of it, in nanoseconds. Points count from power-on.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Nanos(pub u64);
+
+impl Nanos {
+    /// `n` milliseconds.
+    pub const fn from_millis(n: u64) -> Self {
+        Self(n.saturating_mul(1_000_000))
+    }
+    /// The point `length` later, or the last one there is.
+    pub const fn after(self, length: Nanos) -> Self {
+        Self(self.0.saturating_add(length.0))
+    }
+    /// How long ago `earlier` was; nothing when it lies ahead.
+    pub const fn since(self, earlier: Nanos) -> Self {
+        Self(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// What the boot loader told us.
+#[derive(Clone, Copy, Debug)]
+pub struct StartInfo {
+    /// The host's flattened device tree: readable, mapped, and at least as long as its header says.
+    pub fdt: &'static [u8],
+    /// Where the hypervisor's own image lies: first byte, and bytes including zeroed data and symbols.
+    pub image: addr::Span<addr::Hpa>,
+}
+
+/// The first line on the console, and the way out.
+pub trait Boot {
+    /// Prints by polling, from the first instructions on; nothing when no console was found.
+    fn early_print(text: &str);
+    /// Hands the places that the running functions return to to `symbol`, at most `frames`.
+    fn backtrace(frames: usize, symbol: &mut dyn FnMut(usize));
+    /// The same, from the frame record at `frame`.
+    fn backtrace_from(frame: usize, frames: usize, symbol: &mut dyn FnMut(usize));
+    /// The symbol table of this image, as the build appended it; empty when there is none.
+    fn symbols() -> &'static [u8];
+    /// The first address of our own image; what the offsets in [`Boot::symbols`] count from.
+    fn image_base() -> usize;
+    /// A line about the processor for `host cpu info`.
+    fn describe(out: &mut dyn fmt::Write) -> fmt::Result;
+    /// Calls the machine's firmware (SMCCC over SMC on Arm); `None` where there is none.
+    fn call_firmware(arguments: [u64; 4]) -> Option<[u64; 4]>;
+    /// Resets the machine at once, by the means that need no driver; returns where there are none.
+    fn reset_now();
+}
+
+/// One processor's state of interrupts and identity.
+#[expect(unsafe_code, reason = "the contract says who guarantees what")]
+pub trait Cpu: Sized + 'static {
+    /// Masks interrupts on this CPU and says whether they were on.
+    fn mask_irqs() -> bool;
+    /// Unmasks them.
+    ///
+    /// # Safety
+    /// No [`IrqsOff`] of this CPU may be alive, nor anything else that relies on masked interrupts.
+    unsafe fn unmask_irqs();
+    /// This CPU's count of living [`IrqsOff`] and of preemption guards.
+    fn nesting(masked: &IrqsOff<Self>) -> &'static Nesting;
+    /// The same counters without a proof, for the count of preemption guards alone: a thread that is
+    /// interrupted in the middle of a step finds that count as it left it, on the CPU where it was,
+    /// since threads move to another CPU only where they ask for it.
+    fn nesting_here() -> &'static Nesting {
+        Self::nesting(&IrqsOff::now())
+    }
+    /// Sleeps until an interrupt is pending and returns with interrupts still masked.
+    fn wait(masked: &IrqsOff<Self>);
+    /// A hint for loops that spin.
+    fn relax();
+    /// The number of the CPU that asks; it stays true while interrupts are masked.
+    fn id(masked: &IrqsOff<Self>) -> CpuId;
+    /// Stops this CPU for good.
+    fn halt() -> !;
+    /// Names the function that is called, with interrupts masked, for every host interrupt.
+    fn on_interrupt(entry: IrqEntry<Self>);
+}
+
+/// What the vector of host interrupts calls.
+pub type IrqEntry<C> = fn(&IrqsOff<C>);
+
+/// Counters of one CPU. Only that CPU touches them, with interrupts masked.
+#[derive(Debug, Default)]
+pub struct Nesting {
+    irqs_off: Cell<u32>,
+    were_on: Cell<bool>,
+    preempt_off: Cell<u32>,
+    resched: Cell<bool>,
+}
+
+impl Nesting {
+    /// A CPU on which nothing is masked by a guard yet.
+    pub const fn new() -> Self {
+        Self { irqs_off: Cell::new(0), were_on: Cell::new(false), preempt_off: Cell::new(0), resched: Cell::new(false) }
+    }
+    /// Living [`IrqsOff`] guards.
+    pub fn irqs_off(&self) -> u32 {
+        self.irqs_off.get()
+    }
+    /// Whether interrupts come back with the last [`IrqsOff`]; not in an interrupt, where leaving the
+    /// vector brings them back.
+    pub fn were_on(&self) -> bool {
+        self.were_on.get()
+    }
+    /// Exchanges the count and "were interrupts on before the first" with those of another thread, at a
+    /// switch between the two: the guards belong to the thread, the counter to the CPU.
+    pub fn exchange(&self, count: u32, were_on: bool) -> (u32, bool) {
+        (self.irqs_off.replace(count), self.were_on.replace(were_on))
+    }
+    /// Guards against preemption that are alive.
+    pub fn preempt_off(&self) -> &Cell<u32> {
+        &self.preempt_off
+    }
+    /// Whether a switch of threads was asked for and not done yet.
+    pub fn resched(&self) -> &Cell<bool> {
+        &self.resched
+    }
+}
+
+/// The proof that interrupts are masked on this CPU, and what keeps them so.
+///
+/// Guards are counted per CPU, so two of them may be dropped in any order: interrupts come back with
+/// the last. (A guard that only remembers what it found would unmask them while the other still lives.)
+pub struct IrqsOff<C: Cpu>(PhantomData<(*const (), C)>);
+
+impl<C: Cpu> IrqsOff<C> {
+    /// Masks interrupts.
+    #[inline(always)]
+    pub fn now() -> Self {
+        let were_on = C::mask_irqs();
+        let guard = Self(PhantomData);
+        let nesting = C::nesting(&guard);
+        let depth = nesting.irqs_off.get();
+        if depth == 0 {
+            nesting.were_on.set(were_on);
+        }
+        nesting.irqs_off.set(depth + 1);
+        guard
+    }
+
+    /// The proof for code which an interrupt vector entered: hardware masked interrupts, and they come
+    /// back by leaving the vector, not by dropping this.
+    #[inline(always)]
+    pub fn in_vector<R>(body: impl FnOnce(&Self) -> R) -> R {
+        // Not dropped: leaving the vector unmasks, not this.
+        let guard = core::mem::ManuallyDrop::new(Self(PhantomData));
+        let nesting = C::nesting(&guard);
+        nesting.irqs_off.set(nesting.irqs_off.get() + 1);
+        nesting.were_on.set(false);
+        let result = body(&guard);
+        // The same CPU or, after a switch inside, the one this thread now runs on.
+        let nesting = C::nesting(&guard);
+        nesting.irqs_off.set(nesting.irqs_off.get() - 1);
+        result
+    }
+}
+
+impl<C: Cpu> Drop for IrqsOff<C> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        let nesting = C::nesting(self);
+        let depth = nesting.irqs_off.get() - 1;
+        nesting.irqs_off.set(depth);
+        if depth == 0 && nesting.were_on.get() {
+            restore::<C>();
+        }
+    }
+}
+
+/// Unmasks interrupts after the last guard went.
+#[inline(always)]
+#[expect(unsafe_code, reason = "the one place where the count of guards reaches zero")]
+fn restore<C: Cpu>() {
+    // SAFETY: called by the drop of the last `IrqsOff` only, so none is alive.
+    unsafe { C::unmask_irqs() }
+}
+
+/// Interrupt controllers that are part of the processor (GICv3 system registers, x2APIC, IMSIC), so
+/// that their drivers stay free of `unsafe`. Architectures without any answer `None` and do nothing.
+pub trait LocalIrqs: Cpu {
+    /// Switches the processor's interface on; `false` when it has none.
+    fn enable(masked: &IrqsOff<Self>) -> bool;
+    /// Takes the most urgent pending interrupt; `None` when there is none.
+    fn claim(masked: &IrqsOff<Self>) -> Option<u32>;
+    /// Lets lower priorities come again. The interrupt stays active until [`LocalIrqs::deactivate`].
+    fn drop_priority(masked: &IrqsOff<Self>, irq: u32);
+    /// Ends the interrupt.
+    fn deactivate(masked: &IrqsOff<Self>, irq: u32);
+    /// Sends inter-processor interrupt `number` (0 to 15) to the CPU with this hardware id.
+    fn send(masked: &IrqsOff<Self>, hardware_id: u64, number: u8);
+    /// The asking CPU's hardware id (MPIDR affinity fields on Arm).
+    fn hardware_id(masked: &IrqsOff<Self>) -> u64;
+}
+
+/// Time.
+pub trait Clock: Cpu {
+    /// Nanoseconds since power-on; the same on all CPUs, and never less than before.
+    fn now() -> Nanos;
+    /// Asks for one interrupt on this CPU at or after `at`, in place of what was asked before; for none
+    /// with `None`.
+    fn alarm(masked: &IrqsOff<Self>, at: Option<Nanos>);
+    /// Ticks per second of the counter behind [`Clock::now`].
+    fn frequency() -> u64;
+}
+
+/// Threads.
+#[expect(unsafe_code, reason = "the contract says who guarantees what")]
+pub trait Context: Cpu {
+    /// What is kept of a thread that does not run.
+    type Saved: Send;
+    /// What a thread that was never run starts from. `entry(argument)` is called on `stack_top` with
+    /// interrupts masked and one guard counted, and must not return.
+    ///
+    /// # Safety
+    /// `stack_top` is the end of memory, 16-byte aligned, that nothing else uses while the thread lives.
+    unsafe fn prepare(stack_top: *mut u8, entry: extern "C" fn(usize) -> !, argument: usize) -> Self::Saved;
+    /// Leaves the running thread in `from` and goes on with `to`. Returns when somebody switches back.
+    ///
+    /// # Safety
+    /// Both point to valid values that nobody else touches; `to` was prepared, or left by a switch.
+    unsafe fn switch(from: *mut Self::Saved, to: *mut Self::Saved, masked: &IrqsOff<Self>);
+}

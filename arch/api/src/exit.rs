@@ -1,0 +1,150 @@
+//! Why a guest stopped running, and what is owed to it.
+
+use addr::Gpa;
+
+/// How many bytes an access covers.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Width {
+    /// One byte.
+    B1,
+    /// Two bytes.
+    B2,
+    /// Four bytes.
+    B4,
+    /// Eight bytes.
+    B8,
+}
+
+impl Width {
+    /// Bytes.
+    pub const fn bytes(self) -> u64 {
+        match self {
+            Self::B1 => 1,
+            Self::B2 => 2,
+            Self::B4 => 4,
+            Self::B8 => 8,
+        }
+    }
+    /// The width of `bytes`, when it is 1, 2, 4 or 8.
+    pub const fn from_bytes(bytes: u64) -> Option<Self> {
+        match bytes {
+            1 => Some(Self::B1),
+            2 => Some(Self::B2),
+            4 => Some(Self::B4),
+            8 => Some(Self::B8),
+            _ => None,
+        }
+    }
+    /// Ones in every bit that a value of this width has.
+    pub const fn mask(self) -> u64 {
+        match self {
+            Self::B8 => u64::MAX,
+            narrower => (1 << (narrower.bytes() * 8)) - 1,
+        }
+    }
+}
+
+/// A system register, by the number that the architecture's encoding gives it
+/// (on AArch64 `isa_a64::SysReg::bits`).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct RegisterId(pub u32);
+
+/// Where an access went.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// Guest-physical memory.
+    Memory(Gpa),
+    /// An I/O port.
+    Port(u16),
+    /// A system register that the architecture does not settle alone.
+    Register(RegisterId),
+}
+
+/// A read that is owed an answer: [`super::GuestCpu::answer_read`].
+#[must_use = "the guest waits for an answer"]
+#[derive(Debug)]
+pub struct Read {
+    /// From where.
+    pub place: Place,
+    /// How much.
+    pub width: Width,
+    /// The architecture's note of what to do with the answer.
+    pub note: u32,
+}
+
+/// A write that is owed an answer: [`super::GuestCpu::answer_write`].
+#[must_use = "the guest waits for an answer"]
+#[derive(Debug)]
+pub struct Write {
+    /// To where.
+    pub place: Place,
+    /// How much.
+    pub width: Width,
+    /// What; bits beyond the width are zero.
+    pub value: u64,
+    /// The architecture's note of what to do with the answer.
+    pub note: u32,
+}
+
+/// Which instruction made a call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Conduit {
+    /// A hypervisor call (HVC, VMCALL, ECALL from VS).
+    Hypervisor,
+    /// A firmware call (SMC).
+    Firmware,
+}
+
+/// A call that is owed an answer: [`super::GuestCpu::answer_call`].
+#[must_use = "the guest waits for an answer"]
+#[derive(Debug)]
+pub struct Call {
+    /// How the guest called.
+    pub conduit: Conduit,
+    /// The instruction's immediate; zero for calls by the standard convention.
+    pub immediate: u16,
+    /// The first four argument registers; on Arm the function identifier is the first one.
+    pub arguments: [u64; 4],
+}
+
+/// What went wrong for a guest, as it will see it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum GuestFault {
+    /// The instruction does not exist.
+    Undefined,
+    /// Nothing answered at this address: a synchronous external abort on data.
+    ExternalAbort,
+    /// Nothing answered where the instruction should have come from.
+    FetchAbort,
+}
+
+/// What a virtual CPU starts with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PowerOn {
+    /// Guest-physical address of the first instruction.
+    pub entry: Gpa,
+    /// What the first argument register holds.
+    pub argument: u64,
+}
+
+/// Why a guest's CPU stopped.
+#[must_use = "the guest waits for an answer"]
+#[derive(Debug)]
+pub enum Exit {
+    /// It reads from something emulated.
+    Read(Read),
+    /// It writes to something emulated.
+    Write(Write),
+    /// It calls the hypervisor or the firmware.
+    Call(Call),
+    /// It has nothing to do until an interrupt.
+    Wait,
+    /// It waits for another of its CPUs to do something: let somebody else run.
+    Yield,
+    /// A host interrupt is pending; it is taken when interrupts are unmasked.
+    Host,
+    /// It did something for which an exception is due.
+    Fault(GuestFault),
+    /// The hardware refuses to go on; the number is the architecture's.
+    Refused(u64),
+}

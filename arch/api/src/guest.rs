@@ -1,0 +1,216 @@
+//! Guests: their memory map, their CPUs, their interrupts.
+
+use core::fmt;
+
+use addr::{Gpa, Hpa, Span};
+use atomic::Arc;
+
+use crate::cpu::{Context, Cpu, IrqsOff, Nanos};
+use crate::exit::{Call, Exit, GuestFault, PowerOn, Read, Write};
+use crate::memory::{MapError, Rights};
+
+/// Memory for page tables. Implemented above, called below; from any context that may map.
+pub trait TableFrames: Sync {
+    /// 2^`order` zeroed frames, aligned to their size.
+    fn take(&self, order: u8) -> Option<Hpa>;
+    /// Gives them back.
+    fn give(&self, table: Hpa, order: u8);
+}
+
+/// Why guests cannot run here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NoVirt(pub &'static str);
+
+/// The processor's ability to run guests.
+pub trait Virt: Cpu + Context {
+    /// A virtual CPU.
+    type Vcpu: GuestCpu<Machine = Self>;
+    /// A guest's memory map.
+    type Space: GuestSpace;
+    /// Prepares the asking CPU; once each.
+    fn enable(masked: &IrqsOff<Self>) -> Result<(), NoVirt>;
+    /// Names the hardware that hands interrupts to guests, found by the interrupt controller's driver.
+    /// Called once, before the first virtual CPU is made.
+    fn use_interface(interface: VirtualInterface);
+    /// The guest's own timer rang on this CPU: host interrupt `irq` was claimed and its priority
+    /// dropped, but it is still active. Says whether a virtual CPU took it; otherwise the caller
+    /// deactivates it.
+    fn guest_timer_rang(masked: &IrqsOff<Self>, irq: u32) -> bool;
+    /// The hardware has something to say about the interrupts that it holds for the guest: the
+    /// loaded virtual CPU's [`GuestPort`] is asked at the next entry.
+    fn interface_rang(masked: &IrqsOff<Self>);
+}
+
+/// How the hardware hands interrupts to guests.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum VirtualInterface {
+    /// Through registers of the processor (GICv3 ICH_*).
+    Processor {
+        /// The host interrupt of the guests' virtual timer: what hardware-linked slots must not leave
+        /// active when their CPU goes.
+        timer: u32,
+        /// Where this CPU's banked set-active and clear-active registers are seen (GICR_ISACTIVER0 and
+        /// GICR_ICACTIVER0 lie at these addresses).
+        set_active: usize,
+        /// The clear-active register's address.
+        clear_active: usize,
+    },
+    /// Through mapped registers (GICv2 GICH), seen at this address.
+    Mapped {
+        /// Where GICH is seen.
+        control: usize,
+        /// As above: the virtual timer's interrupt.
+        timer: u32,
+        /// GICD_ISACTIVER0's address.
+        set_active: usize,
+        /// GICD_ICACTIVER0's address.
+        clear_active: usize,
+    },
+}
+
+/// A guest's memory map: guest-physical to host-physical.
+#[expect(unsafe_code, reason = "the contract says who guarantees what")]
+pub trait GuestSpace: Sized + Send + Sync {
+    /// An empty one, over `bits` bits of guest-physical addresses (or as many as the hardware has).
+    fn new(tables: &'static dyn TableFrames) -> Result<Self, MapError>;
+    /// Adds a mapping, in the largest blocks that fit. Nothing is left behind on an error.
+    ///
+    /// # Safety
+    /// The memory is untyped, and stays the caller's to lend until `unmap` returned.
+    unsafe fn map(&self, guest: Gpa, host: Span<Hpa>, rights: Rights) -> Result<(), MapError>;
+    /// Takes a mapping away; no CPU uses it any more when this returns.
+    fn unmap(&self, guest: Span<Gpa>) -> Result<(), MapError>;
+    /// What is at `guest`.
+    fn translate(&self, guest: Gpa) -> Option<Hpa>;
+    /// Bits of a guest-physical address.
+    fn address_bits(&self) -> u32;
+}
+
+/// One interrupt that the hardware holds for a virtual CPU.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct IrqSlot {
+    /// The number that the guest sees.
+    pub id: u32,
+    /// Its priority, 0 the most urgent.
+    pub priority: u8,
+    /// How far the guest is with it.
+    pub state: SlotState,
+    /// The host interrupt that the guest's "end" deactivates.
+    pub behind: Option<u32>,
+    /// Tell us when the guest ends it (a level that may still be high, or more waiting than fits).
+    pub notify: bool,
+    /// For software-generated interrupts of GICv2: the sending CPU's number.
+    pub source: u8,
+    /// Interrupt group 1 (as opposed to 0).
+    pub group1: bool,
+}
+
+/// Where an interrupt is in its life.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum SlotState {
+    /// Nothing is held.
+    #[default]
+    Empty,
+    /// The guest has not taken it yet.
+    Pending,
+    /// The guest works on it.
+    Active,
+    /// The guest works on it, and it came again.
+    PendingActive,
+}
+
+/// All the interrupts that the hardware holds for one virtual CPU.
+#[derive(Debug)]
+pub struct Held {
+    /// As many as the hardware has.
+    pub slots: [IrqSlot; Held::MAX],
+    /// How many of them exist on this hardware; at least 1.
+    pub count: usize,
+    /// Ask to be called again as soon as a slot is free: more is waiting than fits.
+    pub overflow: bool,
+}
+
+impl Held {
+    /// No hardware has more.
+    pub const MAX: usize = 16;
+    /// An empty set of `count` slots.
+    pub const fn new(count: usize) -> Self {
+        const EMPTY: IrqSlot = IrqSlot {
+            id: 0,
+            priority: 0,
+            state: SlotState::Empty,
+            behind: None,
+            notify: false,
+            source: 0,
+            group1: false,
+        };
+        Self { slots: [EMPTY; Held::MAX], count, overflow: false }
+    }
+    /// The slots that exist.
+    pub fn slots(&mut self) -> &mut [IrqSlot] {
+        let count = self.count.min(Self::MAX);
+        self.slots.get_mut(..count).unwrap_or_default()
+    }
+}
+
+/// What a virtual CPU is joined to. *Implemented above, called below*, with interrupts masked.
+pub trait GuestPort: Send + Sync {
+    /// Whether anything changed since the last [`GuestPort::exchange`]; one load.
+    fn stirred(&self) -> bool;
+    /// `held` says what became of what the hardware was given; answer with what it should hold now.
+    fn exchange(&self, held: &mut Held);
+    /// The level of the CPU's own (virtual) timer, and the host interrupt behind it.
+    fn timer_line(&self, level: bool, behind: Option<u32>);
+    /// The CPU's registers leave the hardware while its timer is set: wake it at `at`.
+    fn timer_leaves(&self, at: Nanos);
+}
+
+/// What a virtual CPU tells its guest about itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct GuestProfile {
+    /// The number of this CPU within its guest, from 0.
+    pub index: u32,
+    /// How many CPUs its guest has; with more than one, waiting for each other (WFE) lets others run.
+    pub cpus: u32,
+    /// The hardware id that the guest sees (MPIDR affinity on Arm).
+    pub hardware_id: u64,
+    /// Whether the guest's interrupt controller is reached through system registers (GICv3).
+    pub irq_registers: bool,
+}
+
+/// A virtual CPU.
+pub trait GuestCpu: Sized + Send {
+    /// The architecture that it belongs to.
+    type Machine: Cpu;
+    /// One that is powered off, with registers as after reset.
+    fn new(profile: GuestProfile, port: Arc<dyn GuestPort>) -> Option<Self>;
+    /// Resets it, to begin at `from`.
+    fn start(&mut self, from: PowerOn);
+    /// Runs the guest until something is owed to it.
+    fn enter(
+        &mut self,
+        space: &<Self::Machine as Virt>::Space,
+        masked: &IrqsOff<Self::Machine>,
+    ) -> Exit
+    where
+        Self::Machine: Virt;
+    /// Answers a read.
+    fn answer_read(&mut self, read: Read, value: Result<u64, GuestFault>);
+    /// Answers a write.
+    fn answer_write(&mut self, write: Write, done: Result<(), GuestFault>);
+    /// Answers a call with the first four result registers.
+    fn answer_call(&mut self, call: Call, results: [u64; 4]);
+    /// Answers a call with the first result register alone.
+    fn answer_call_short(&mut self, call: Call, result: u64);
+    /// Makes an exception happen in the guest.
+    fn inject(&mut self, fault: GuestFault);
+    /// When its own timer will ring, if nobody else watches it: `None` while the hardware does.
+    fn wakes_at(&self) -> Option<Nanos>;
+    /// Whether its own timer's line is up or an interrupt waits in the hardware's hands, so that
+    /// waiting would return at once.
+    fn has_pending(&self) -> bool;
+    /// Prints its registers.
+    fn show(&self, out: &mut dyn fmt::Write) -> fmt::Result;
+    /// The program counter, for a log line.
+    fn pc(&self) -> u64;
+}

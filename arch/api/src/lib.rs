@@ -1,0 +1,36 @@
+//! What an architecture must provide: the contract between the privileged part of the hypervisor and
+//! everything above it. It reads top to bottom as the work plan of a port.
+//!
+//! | once this is done | this works |
+//! |---|---|
+//! | [`Boot`] | the first line on the console |
+//! | [`Cpu`] | locks, per-CPU data |
+//! | [`LocalIrqs`] | host interrupts |
+//! | [`Clock`] | time |
+//! | [`Context`] | threads |
+//! | [`HostPaging`], [`Cache`], [`Mmio`] | our own address space, drivers |
+//! | [`Untyped`] | guest memory is read and written |
+//! | [`GuestSpace`] | a guest's memory map |
+//! | [`GuestCpu`] | a guest runs |
+//!
+//! *Meaning crosses this boundary, never syndromes.* An [`Exit`] says "read four bytes at this
+//! address", not what the exception syndrome register held; instructions are decoded below. What an
+//! architecture can settle alone (ID registers, lazily switched state) is not an exit.
+#![no_std]
+#![deny(unsafe_code)]
+
+mod cpu;
+mod exit;
+mod guest;
+mod memory;
+
+pub use cpu::{Boot, Clock, Context, Cpu, CpuId, IrqEntry, IrqsOff, LocalIrqs, Nanos, Nesting, StartInfo};
+pub use exit::{Call, Conduit, Exit, GuestFault, Place, PowerOn, Read, RegisterId, Width, Write};
+pub use guest::{
+    GuestCpu, GuestPort, GuestProfile, GuestSpace, Held, IrqSlot, NoVirt, SlotState, TableFrames, Virt, VirtualInterface,
+};
+pub use memory::{Cache, Fault, HostPaging, Kind, MapError, Mmio, Rights, Untyped};
+
+/// Everything that an architecture is.
+pub trait Arch: Boot + Cpu + LocalIrqs + Clock + Context + HostPaging + Cache + Mmio + Untyped + Virt {}
+impl<T: Boot + Cpu + LocalIrqs + Clock + Context + HostPaging + Cache + Mmio + Untyped + Virt> Arch for T {}

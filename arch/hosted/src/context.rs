@@ -1,0 +1,158 @@
+//! Threads: threads of the operating system that hand a baton to each other.
+//!
+//! A thread that was left for good stays parked until the process ends; it cannot be unwound from
+//! outside, and tests do not make so many that it matters.
+#![expect(unsafe_code, reason = "the contract hands out raw pointers to what is saved")]
+
+use core::cell::RefCell;
+use std::panic::PanicHookInfo;
+use std::sync::{Condvar, Mutex, Once, PoisonError};
+
+use arch_api::{Context, IrqsOff};
+use atomic::Arc;
+
+use crate::Hosted;
+use crate::cpu::{self, Handed};
+
+/// Virtual memory for the stack of a prepared thread; untouched pages cost nothing.
+const STACK: usize = 2 << 20;
+
+/// What a thread waits for: a processor to run on.
+#[derive(Default)]
+pub(crate) struct Baton {
+    hand: Mutex<Option<Handed>>,
+    handed: Condvar,
+}
+
+impl Baton {
+    fn give(&self, cpu: Handed) {
+        *cpu::lock(&self.hand) = Some(cpu);
+        self.handed.notify_one();
+    }
+
+    fn take(&self) -> Handed {
+        let mut hand = cpu::lock(&self.hand);
+        loop {
+            if let Some(cpu) = hand.take() {
+                return cpu;
+            }
+            hand = self.handed.wait(hand).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// A thread that does not run.
+#[derive(Default)]
+pub struct Saved(Inner);
+
+#[derive(Default)]
+enum Inner {
+    /// It runs.
+    #[default]
+    Away,
+    /// It was never run; it has no thread of the operating system yet.
+    Prepared { entry: extern "C" fn(usize) -> !, argument: usize },
+    /// It waits for this baton.
+    Left(Arc<Baton>),
+}
+
+std::thread_local! {
+    /// The baton of this thread.
+    static OWN: RefCell<Option<Arc<Baton>>> = const { RefCell::new(None) };
+}
+
+/// This thread's baton. The first one on a processor that asks is the test's own thread.
+fn own() -> Arc<Baton> {
+    OWN.with_borrow_mut(|own| {
+        Arc::clone(own.get_or_insert_with(|| {
+            let baton = Arc::new(Baton::default());
+            *cpu::here().root.borrow_mut() = Some(Arc::clone(&baton));
+            baton
+        }))
+    })
+}
+
+/// Waits until a processor comes, and goes on there.
+fn resume(baton: &Baton) {
+    cpu::run_on(baton.take());
+    let cpu = cpu::here();
+    let root = cpu.root.borrow().as_ref().is_some_and(|root| core::ptr::eq(&**root, baton));
+    if root {
+        let casualty = cpu.casualty.borrow_mut().take();
+        if let Some(how) = casualty {
+            // The guards that are counted were the other thread's; a switch has one.
+            cpu.nesting.exchange(1, false);
+            cpu.nesting.preempt_off().set(0);
+            cpu.nesting.resched().set(false);
+            panic!("a thread of this test panicked: {how}");
+        }
+    }
+}
+
+/// A panic in a prepared thread would end the whole process, and the harness would not say which test
+/// it was: hand it to the thread that the harness waits for instead.
+fn tell_the_test(info: &PanicHookInfo<'_>) {
+    let Some(baton) = OWN.try_with(|own| own.try_borrow().ok().and_then(|own| own.clone())).ok().flatten() else {
+        return;
+    };
+    let cpu = cpu::here();
+    let Ok(root) = cpu.root.try_borrow().map(|root| root.clone()) else { return };
+    let Some(root) = root.filter(|root| !Arc::ptr_eq(root, &baton)) else { return };
+    if let Ok(mut casualty) = cpu.casualty.try_borrow_mut() {
+        *casualty = Some(info.to_string());
+    }
+    root.give(Handed(cpu));
+    loop {
+        std::thread::park();
+    }
+}
+
+fn watch_panics() {
+    static WATCHED: Once = Once::new();
+    WATCHED.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            before(info);
+            tell_the_test(info);
+        }));
+    });
+}
+
+/// A thread of the operating system that waits for its first turn.
+fn begin(entry: extern "C" fn(usize) -> !, argument: usize) -> Arc<Baton> {
+    watch_panics();
+    let baton = Arc::new(Baton::default());
+    let its = Arc::clone(&baton);
+    std::thread::Builder::new()
+        .stack_size(STACK)
+        .spawn(move || {
+            OWN.set(Some(Arc::clone(&its)));
+            resume(&its);
+            entry(argument)
+        })
+        .expect("the operating system has no thread left");
+    baton
+}
+
+impl Context for Hosted {
+    type Saved = Saved;
+
+    unsafe fn prepare(_stack_top: *mut u8, entry: extern "C" fn(usize) -> !, argument: usize) -> Saved {
+        Saved(Inner::Prepared { entry, argument })
+    }
+
+    unsafe fn switch(from: *mut Saved, to: *mut Saved, _: &IrqsOff<Self>) {
+        let own = own();
+        // SAFETY: the caller says that both are valid and that nobody else touches them.
+        let next = unsafe {
+            *from = Saved(Inner::Left(Arc::clone(&own)));
+            core::mem::take(&mut *to)
+        };
+        match next.0 {
+            Inner::Away => panic!("switch to a thread that runs"),
+            Inner::Prepared { entry, argument } => begin(entry, argument).give(Handed(cpu::here())),
+            Inner::Left(baton) => baton.give(Handed(cpu::here())),
+        }
+        resume(&own);
+    }
+}

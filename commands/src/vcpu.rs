@@ -1,0 +1,169 @@
+//! `vcpu`: everything that is scheduled, virtual CPUs foremost.
+//!
+//! As in Xvisor, threads of the hypervisor are listed too ("orphans"), and the number of a virtual CPU is
+//! that of its thread. Where a number is asked for, the name will do.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt::Write;
+
+use arch::Nanos;
+use atomic::Arc;
+use host_thread::{Info, Kind};
+use vm_machine::{Guest, Vcpu, VcpuState};
+
+use crate::table::Table;
+use crate::{Args, Command, Failed, Form, Session, thread};
+
+pub(crate) const COMMAND: Command = Command {
+    name: "vcpu",
+    about: "control commands for vcpu",
+    forms: &[
+        Form { words: "list", arguments: "", run: |session, _| list(session, |_| true) },
+        Form { words: "orphan_list", arguments: "", run: |s, _| list(s, |kind| kind != Kind::Vcpu) },
+        Form { words: "normal_list", arguments: "", run: |s, _| list(s, |kind| kind == Kind::Vcpu) },
+        Form { words: "reset", arguments: "<vcpu>", run: reset },
+        Form { words: "kick", arguments: "<vcpu>", run: kick },
+        Form { words: "pause", arguments: "<vcpu>", run: |s, args| order(s, args, Vcpu::pause, "Paused") },
+        Form { words: "resume", arguments: "<vcpu>", run: |s, args| order(s, args, Vcpu::resume, "Resumed") },
+        Form { words: "halt", arguments: "<vcpu>", run: |s, args| order(s, args, Vcpu::halt, "Halted") },
+        Form { words: "dumpreg", arguments: "<vcpu>", run: dumpreg },
+        Form { words: "dumpstat", arguments: "<vcpu>", run: dumpstat },
+    ],
+};
+
+/// All virtual CPUs of guests, with the guests.
+fn all() -> Vec<(Arc<Guest>, Arc<Vcpu>)> {
+    let mut all = Vec::new();
+    for guest in vm_machine::list() {
+        all.extend(guest.vcpus().iter().map(|vcpu| (guest.clone(), vcpu.clone())));
+    }
+    all
+}
+
+fn number(vcpu: &Vcpu) -> Option<u64> {
+    vcpu.thread().map(|thread| thread.id().0)
+}
+
+pub(crate) fn names() -> Vec<String> {
+    all().into_iter().map(|(_, vcpu)| vcpu.name().to_string()).collect()
+}
+
+fn find(args: &Args<'_>) -> Result<(Arc<Guest>, Arc<Vcpu>), Failed> {
+    let word = args.text(0)?;
+    let id = word.parse().ok();
+    all()
+        .into_iter()
+        .find(|(_, vcpu)| vcpu.name() == word || (id.is_some() && number(vcpu) == id))
+        .ok_or_else(|| Failed::Because(format!("Failed to find vcpu \"{word}\"")))
+}
+
+fn list(session: &mut Session<'_>, wanted: impl Fn(Kind) -> bool) -> Result<(), Failed> {
+    let vcpus = all();
+    let state = |thread: &Info| {
+        let vcpu = vcpus.iter().find(|(_, vcpu)| number(vcpu) == Some(thread.id.0));
+        match vcpu {
+            Some((_, vcpu)) => vcpu.state().to_string(),
+            None => thread::state(thread.state).to_string(),
+        }
+    };
+    let mut table =
+        Table::new([("ID", 7), ("CPU", 7), ("Prio", 7), ("State", 11), ("Name", 34), ("Affinity", 12)]);
+    for thread in thread::all().into_iter().filter(|thread| wanted(thread.kind)) {
+        table.row([
+            thread.id.0.to_string(),
+            thread.cpu.0.to_string(),
+            thread.priority.to_string(),
+            state(&thread),
+            thread.name,
+            format!("{{{}}}", thread.cpu.0),
+        ]);
+    }
+    table.print(session)?;
+    Ok(())
+}
+
+fn order(
+    session: &mut Session<'_>,
+    args: &Args<'_>,
+    act: impl FnOnce(&Vcpu) -> bool,
+    done: &str,
+) -> Result<(), Failed> {
+    let (_, vcpu) = find(args)?;
+    let before = vcpu.state();
+    if !act(&vcpu) {
+        return Err(Failed::Because(format!("{}: not possible while it is {before}", vcpu.name())));
+    }
+    writeln!(session, "{}: {done}", vcpu.name())?;
+    Ok(())
+}
+
+/// A CPU that is off is powered on by its guest; the first one, by whoever starts the guest.
+fn kick(session: &mut Session<'_>, args: &Args<'_>) -> Result<(), Failed> {
+    let (guest, vcpu) = find(args)?;
+    let name = vcpu.name();
+    if vcpu.state() != VcpuState::Reset {
+        return Err(Failed::Because(format!("{name}: not possible while it is {}", vcpu.state())));
+    }
+    if vcpu.index() != 0 {
+        return Err(Failed::Because(format!("{name}: its guest powers it on (PSCI CPU_ON)")));
+    }
+    guest.kick().map_err(|error| Failed::Because(format!("{name}: {error}")))?;
+    writeln!(session, "{name}: Kicked")?;
+    Ok(())
+}
+
+/// A CPU of several cannot be reset alone: the others would go on without knowing.
+fn reset(session: &mut Session<'_>, args: &Args<'_>) -> Result<(), Failed> {
+    let (guest, vcpu) = find(args)?;
+    let name = vcpu.name();
+    if guest.vcpus().len() > 1 {
+        let why = format!("{name}: is one of several CPUs; \"guest reset {}\" resets all", guest.name());
+        return Err(Failed::Because(why));
+    }
+    guest.reset().map_err(|error| Failed::Because(format!("{name}: {error}")))?;
+    writeln!(session, "{name}: Reset")?;
+    Ok(())
+}
+
+fn dumpreg(session: &mut Session<'_>, args: &Args<'_>) -> Result<(), Failed> {
+    let (_, vcpu) = find(args)?;
+    vcpu.show(session)?;
+    Ok(())
+}
+
+/// Hours, minutes, seconds and milliseconds, as Xvisor writes them.
+fn time(length: Nanos) -> String {
+    let millis = length.0 / 1_000_000;
+    let seconds = millis / 1000;
+    format!("{}:{:02}:{:02}:{:03}", seconds / 3600, seconds / 60 % 60, seconds % 60, millis % 1000)
+}
+
+fn dumpstat(session: &mut Session<'_>, args: &Args<'_>) -> Result<(), Failed> {
+    let (guest, vcpu) = find(args)?;
+    let id = number(&vcpu);
+    let thread = thread::all()
+        .into_iter()
+        .find(|thread| Some(thread.id.0) == id)
+        .ok_or_else(|| Failed::Because(format!("{}: has ended", vcpu.name())))?;
+    let stats = thread.stats;
+    let total = stats.ready.after(stats.running).after(stats.parked);
+    let (_, reset_at) = guest.resets();
+    for (label, value) in [
+        ("Name", vcpu.name().to_string()),
+        ("State", vcpu.state().to_string()),
+        ("Priority", thread.priority.to_string()),
+        ("Host CPU", thread.cpu.0.to_string()),
+        ("Ready Time", time(stats.ready)),
+        ("Running Time", time(stats.running)),
+        ("Waiting Time", time(stats.parked)),
+        ("Total Time", time(total)),
+        ("Switches", stats.switches.to_string()),
+        ("Reset Count", vcpu.resets().to_string()),
+        ("Last Reset Since", time(host_thread::time::now().since(reset_at))),
+    ] {
+        writeln!(session, "{label:<25}: {value}")?;
+    }
+    Ok(())
+}

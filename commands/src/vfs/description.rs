@@ -1,0 +1,139 @@
+//! Descriptions of guests: device trees from files, changed by overrides.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use fdt::{NodeId, Tree};
+
+use crate::{Args, Failed, Session, tree};
+
+/// `vfs fdt_load`: a device tree from a file becomes a node of the tree that runs.
+pub(super) fn fdt_load(_: &mut Session<'_>, args: &Args<'_>) -> Result<(), Failed> {
+    let loaded = read(args.text(2)?, args.rest(3))?;
+    tree::replace(args.text(0)?, args.text(1)?, &loaded)
+}
+
+/// `vfs guest_fdt_load`: a guest's description, with as many CPUs as it shall have.
+pub(super) fn guest_fdt_load(_: &mut Session<'_>, args: &Args<'_>) -> Result<(), Failed> {
+    let path = args.text(1)?;
+    let count: u32 = args.number(2)?;
+    let mut loaded = read(path, args.rest(3))?;
+    set_cpus(&mut loaded, count).map_err(|failed| Failed::Because(format!("{path}: {failed}")))?;
+    tree::replace(tree::GUESTS, args.text(0)?, &loaded)
+}
+
+fn read(path: &str, overrides: &[String]) -> Result<Tree, Failed> {
+    let bytes = host_vfs::bytes(path)?;
+    let mut loaded = Tree::from_blob(&bytes).map_err(|error| Failed::Because(format!("{path}: {error}")))?;
+    for word in overrides {
+        change(&mut loaded, word).map_err(|failed| Failed::Because(format!("\"{word}\": {failed}")))?;
+    }
+    Ok(loaded)
+}
+
+/// Sets a property, as `alias,property,type,value` says. In place of an alias a path may stand; values
+/// other than strings may be several, separated by blanks.
+fn change(loaded: &mut Tree, word: &str) -> Result<(), Failed> {
+    let mut parts = word.splitn(4, ',');
+    let (Some(place), Some(name), Some(kind), Some(value)) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(Failed::because("is not <alias>,<attr>,<type>,<value>"));
+    };
+    let node = loaded
+        .find(place)
+        .ok_or_else(|| Failed::Because(format!("the tree has no alias or path \"{place}\"")))?
+        .id();
+    let values: Vec<&str> = if kind == "string" { [value].into() } else { value.split_whitespace().collect() };
+    tree::set_from_words(loaded, node, name, kind, &values)
+}
+
+/// More than any interrupt controller has room for.
+const MAX_CPUS: u32 = 512;
+/// CPUs that share the upper affinity fields: as many as one list of targets of a GICv3 reaches.
+const CLUSTER: u32 = 16;
+
+/// Gives the description `count` CPUs: the last of them go, or copies of the first one come.
+fn set_cpus(loaded: &mut Tree, count: u32) -> Result<(), Failed> {
+    if !(1..=MAX_CPUS).contains(&count) {
+        return Err(Failed::Because(format!("<vcpu_count>: {count} is none of 1 to {MAX_CPUS}")));
+    }
+    let parent = loaded.require("/cpus")?;
+    let wide = parent.address_cells()? == 2;
+    let parent = parent.id();
+    let cpus: Vec<NodeId> = loaded
+        .require("/cpus")?
+        .children()
+        .filter(|node| node.base_name() == "cpu")
+        .map(fdt::Node::id)
+        .collect();
+    let first = *cpus.first().ok_or_else(|| Failed::because("/cpus: has no node \"cpu\""))?;
+    for surplus in cpus.iter().skip(count as usize) {
+        loaded.remove(*surplus)?;
+    }
+    for index in (0..count).skip(cpus.len()) {
+        let affinity = index / CLUSTER << 8 | index % CLUSTER;
+        let cpu = loaded.copy(first, parent, &format!("cpu@{affinity:x}"))?;
+        if wide {
+            loaded.set(cpu, "reg", u64::from(affinity))?;
+        } else {
+            loaded.set(cpu, "reg", affinity)?;
+        }
+    }
+    // It would name CPUs that went, and not those that came.
+    if count as usize != cpus.len()
+        && let Some(map) = loaded.find("/cpus/cpu-map").map(fdt::Node::id)
+    {
+        loaded.remove(map)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use fdt::Tree;
+
+    use super::{change, set_cpus};
+
+    fn tree() -> Tree {
+        let mut tree = Tree::new();
+        let cpus = tree.add_path("/cpus").unwrap();
+        tree.set(cpus, "#address-cells", 1_u32).unwrap();
+        tree.set(cpus, "#size-cells", 0_u32).unwrap();
+        let cpu = tree.add_path("/cpus/cpu@0").unwrap();
+        tree.set(cpu, "reg", 0_u32).unwrap();
+        tree.set(cpu, "enable-method", "psci").unwrap();
+        let aliases = tree.add_path("/aliases").unwrap();
+        tree.set(aliases, "mem", "/memory").unwrap();
+        tree.add_path("/memory").unwrap();
+        tree
+    }
+
+    #[test]
+    fn cpus_are_copied_and_removed() {
+        let mut tree = tree();
+        set_cpus(&mut tree, 18).unwrap();
+        let last = tree.require("/cpus/cpu@101").unwrap();
+        assert_eq!(last.u32("reg").unwrap(), 0x101);
+        assert_eq!(last.str("enable-method").unwrap(), "psci");
+        set_cpus(&mut tree, 2).unwrap();
+        assert_eq!(tree.require("/cpus").unwrap().children().count(), 2);
+        assert!(set_cpus(&mut tree, 0).is_err());
+        assert!(set_cpus(&mut tree, 1 << 20).is_err());
+        assert!(set_cpus(&mut Tree::new(), 1).is_err());
+    }
+
+    #[test]
+    fn overrides_find_their_node_by_alias_or_path() {
+        let mut tree = tree();
+        change(&mut tree, "mem,device_type,string,memory, or so").unwrap();
+        change(&mut tree, "/memory,cells,uint32,1 2").unwrap();
+        let memory = tree.require("/memory").unwrap();
+        assert_eq!(memory.str("device_type").unwrap(), "memory, or so");
+        assert_eq!(memory.require("cells").unwrap().bytes().len(), 8);
+        for wrong in ["", "mem", "mem,a,uint32", "nowhere,a,uint32,1", "mem,a,uint32,x", "mem,a,int,1"] {
+            assert!(change(&mut tree, wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! What can switch the machine off.
+
+pub(crate) mod psci;

@@ -1,0 +1,3 @@
+//! Clocks that go on while the machine is off.
+
+pub(crate) mod pl031;

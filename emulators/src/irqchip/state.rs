@@ -1,0 +1,498 @@
+//! What a guest's interrupt controller knows: a pure state machine, without locks and hardware.
+//!
+//! Interrupts are kept in blocks of 32, one bit of each property in one word, as the registers show
+//! them: reading a register is a load, and what can be delivered follows from a few operations on
+//! whole words. An interrupt that was given to the hardware is *held*: from then on the hardware knows
+//! better than we how far the guest is with it, until the next exchange (see `exchange`).
+
+use alloc::vec::Vec;
+
+use arch::{Held, SlotState};
+use atomic::Arc;
+use isa_gic::gicd::ctlr;
+use isa_gic::v3::{Affinity, irouter};
+
+use super::lanes::{Lanes, bits};
+use super::pins::{Bell, Inputs};
+
+/// Bits of a priority that exist; the architecture's least number for virtual interrupts is five.
+pub(super) const PRIORITY_MASK: u8 = 0xf8;
+/// The first shared interrupt.
+pub(super) const FIRST_SPI: u32 = 32;
+/// Numbers from here on are special.
+pub(super) const FIRST_SPECIAL: u32 = 1020;
+
+/// Which architecture the guest sees.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Version {
+    /// IHI 0048B.
+    V2,
+    /// IHI 0069.
+    V3,
+}
+
+/// An interrupt's number as the guest knows it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Intid(u16);
+
+impl Intid {
+    /// Number `id`, unless it is a special one or an LPI.
+    pub(super) fn new(id: u32) -> Option<Self> {
+        u16::try_from(id).ok().filter(|_| id < FIRST_SPECIAL).map(Self)
+    }
+    /// Interrupt `bit` of block `word`.
+    pub(super) fn at(word: usize, bit: u32) -> Self {
+        Self(u16::try_from(word * 32).unwrap_or(0) | (bit & 31) as u16)
+    }
+    /// The number.
+    pub(super) fn get(self) -> u32 {
+        self.0.into()
+    }
+    /// The block that it is in; block 0 is each CPU's own.
+    pub(super) fn word(self) -> usize {
+        usize::from(self.0 / 32)
+    }
+    /// Its place in the block.
+    pub(super) fn bit(self) -> u32 {
+        u32::from(self.0 % 32)
+    }
+    /// Its place in the block, as a mask.
+    pub(super) fn mask(self) -> u32 {
+        1 << self.bit()
+    }
+    /// Whether it is software-generated.
+    pub(super) fn is_sgi(self) -> bool {
+        self.0 < 16
+    }
+}
+
+/// A virtual CPU by its index, or none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct CpuIndex(u16);
+
+impl CpuIndex {
+    /// No CPU.
+    pub(super) const NOBODY: Self = Self(u16::MAX);
+    /// CPU `index`; nobody when there can be no such CPU.
+    pub(super) fn new(index: usize) -> Self {
+        u16::try_from(index).map_or(Self::NOBODY, Self)
+    }
+    /// The index; beyond every vector when it is nobody.
+    pub(super) fn get(self) -> usize {
+        self.0.into()
+    }
+}
+
+/// On whose behalf the controller does something.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Caller {
+    /// A device, or the machine.
+    Nobody,
+    /// A CPU that reads or writes a register: it looks at its interrupts before it goes on, if told to.
+    Access(CpuIndex),
+    /// A CPU that looks at its interrupts right now.
+    Exchange(CpuIndex),
+}
+
+/// Who holds an interrupt.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Holder {
+    /// The virtual CPU.
+    pub(super) cpu: CpuIndex,
+    /// Which of its slots.
+    pub(super) slot: u8,
+}
+
+/// Which of the two interrupt groups are switched on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Groups {
+    /// Group 0.
+    pub(super) zero: bool,
+    /// Group 1.
+    pub(super) one: bool,
+}
+
+impl Groups {
+    /// What GICD_CTLR says.
+    pub(super) fn from_register(value: u32) -> Self {
+        Self { zero: value & ctlr::ENABLE_GRP0 != 0, one: value & ctlr::ENABLE_GRP1 != 0 }
+    }
+    /// The fields of GICD_CTLR.
+    pub(super) fn register(self) -> u32 {
+        let field = |on, field| if on { field } else { 0 };
+        field(self.zero, ctlr::ENABLE_GRP0) | field(self.one, ctlr::ENABLE_GRP1)
+    }
+}
+
+/// 32 interrupts; bit n of every word is interrupt n of the block.
+pub(super) struct Block {
+    /// The guest enabled it.
+    pub(super) enabled: u32,
+    /// Group 1, not group 0.
+    pub(super) group1: u32,
+    /// Edge-triggered, not level-sensitive.
+    pub(super) edge: u32,
+    /// Pending by an edge, by software or by an SGI, and not in the hardware's hands.
+    pub(super) latch: u32,
+    /// The input is high.
+    pub(super) level: u32,
+    /// The guest works on it, as far as we know.
+    pub(super) active: u32,
+    /// In the hands of a CPU's hardware.
+    pub(super) held: u32,
+    /// Held, and pending there because of a latch.
+    pub(super) latched: u32,
+    /// Wants to get into hardware: what follows from all of the above.
+    pub(super) ready: u32,
+    /// Whether it is delivered when it becomes pending.
+    pub(super) allowed: u32,
+    /// 0 is the most urgent.
+    pub(super) priority: Lanes<u8>,
+    /// The CPU that gets it.
+    pub(super) target: Lanes<CpuIndex>,
+    /// What the guest wrote about where it goes: GICD_IROUTER, or a byte of GICD_ITARGETSR.
+    pub(super) route: Lanes<u64>,
+    /// Who holds it; true for held ones only.
+    pub(super) holder: Lanes<Holder>,
+}
+
+impl Block {
+    fn new(target: CpuIndex) -> Self {
+        Self {
+            enabled: 0,
+            group1: 0,
+            edge: 0,
+            latch: 0,
+            level: 0,
+            active: 0,
+            held: 0,
+            latched: 0,
+            ready: 0,
+            allowed: 0,
+            priority: Lanes::new(0),
+            target: Lanes::new(target),
+            route: Lanes::new(0),
+            holder: Lanes::new(Holder { cpu: CpuIndex::NOBODY, slot: 0 }),
+        }
+    }
+
+    /// Pending because the input is high.
+    pub(super) fn asserted(&self) -> u32 {
+        self.level & !self.edge
+    }
+
+    /// Pending for whatever reason, in our hands or the hardware's.
+    pub(super) fn pending(&self) -> u32 {
+        self.latch | self.latched | self.asserted()
+    }
+
+    /// Derives what follows from the state; says what newly wants to get into hardware.
+    fn settle(&mut self, groups: Groups) -> u32 {
+        let on = if groups.one { self.group1 } else { 0 } | if groups.zero { !self.group1 } else { 0 };
+        self.allowed = self.enabled & on;
+        let ready = !self.held & (self.active | (self.latch | self.asserted()) & self.allowed);
+        let newly = ready & !self.ready;
+        self.ready = ready;
+        newly
+    }
+}
+
+/// What a CPU's hardware was given, and what the guest ordered about it since.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Slot {
+    pub(super) id: Intid,
+    pub(super) state: SlotState,
+    /// The sending CPU of a GICv2 SGI.
+    pub(super) source: u8,
+    /// The host interrupt that the guest's end deactivates.
+    pub(super) behind: Option<u32>,
+    /// A write to GICD_ISACTIVER (`true`) or GICD_ICACTIVER, not carried out yet.
+    pub(super) activate: Option<bool>,
+}
+
+/// One virtual CPU, as its interrupt controller sees it.
+pub(super) struct Cpu {
+    /// Its own interrupts 0 to 31.
+    pub(super) private: Block,
+    /// GICv2: who sent the pending SGIs, one bit per CPU.
+    pub(super) sources: [u8; 16],
+    /// What it calls itself.
+    pub(super) affinity: Affinity,
+    /// The guest woke the redistributor (GICR_WAKER), so interrupts for any CPU may go here.
+    pub(super) awake: bool,
+    /// What its hardware holds.
+    pub(super) slots: [Slot; Held::MAX],
+    /// Which slots are in use.
+    pub(super) given: u16,
+    /// Which of them must be looked at in the next exchange.
+    pub(super) review: u16,
+    /// The host interrupt behind the CPU's timer.
+    pub(super) behind: Option<u32>,
+    /// How it is called.
+    pub(super) bell: Arc<Bell>,
+}
+
+impl Cpu {
+    fn new(index: usize, affinity: Affinity, bell: Arc<Bell>) -> Self {
+        Self {
+            private: Block::new(CpuIndex::new(index)),
+            sources: [0; 16],
+            affinity,
+            awake: false,
+            slots: [Slot::default(); Held::MAX],
+            given: 0,
+            review: 0,
+            behind: None,
+            bell,
+        }
+    }
+}
+
+/// A guest's interrupt controller.
+pub(super) struct Gic {
+    pub(super) version: Version,
+    pub(super) cpus: Vec<Cpu>,
+    /// Shared interrupts: block 1 and on.
+    pub(super) spis: Vec<Block>,
+    pub(super) inputs: Arc<Inputs>,
+    pub(super) groups: Groups,
+    /// Each CPU's timer interrupt.
+    pub(super) timer: Intid,
+    /// Which blocks of shared interrupts have something ready.
+    ready: u32,
+    /// On whose behalf something is done now.
+    pub(super) caller: Caller,
+}
+
+impl Gic {
+    /// One for CPUs with these affinities, as after reset. `inputs` says how many shared interrupts.
+    pub(super) fn new(version: Version, affinities: &[Affinity], timer: Intid, inputs: Arc<Inputs>) -> Self {
+        let cpu = |(index, (&affinity, bell)): (usize, (&Affinity, &Arc<Bell>))| Cpu::new(index, affinity, bell.clone());
+        let mut gic = Self {
+            version,
+            cpus: affinities.iter().zip(inputs.bells()).enumerate().map(cpu).collect(),
+            spis: (0..inputs.words()).map(|_| Block::new(CpuIndex::NOBODY)).collect(),
+            inputs,
+            groups: Groups::default(),
+            timer,
+            ready: 0,
+            caller: Caller::Nobody,
+        };
+        gic.reset();
+        gic
+    }
+
+    /// As after power-on. Input levels stay what they are: they belong to the devices.
+    pub(super) fn reset(&mut self) {
+        self.groups = Groups::default();
+        self.ready = 0;
+        for (index, cpu) in self.cpus.iter_mut().enumerate() {
+            let (affinity, bell) = (cpu.affinity, cpu.bell.clone());
+            *cpu = Cpu::new(index, affinity, bell);
+            // SGIs are edges.
+            cpu.private.edge = 0xffff;
+            cpu.bell.stir();
+        }
+        for (word, block) in self.spis.iter_mut().enumerate() {
+            *block = Block::new(CpuIndex::NOBODY);
+            block.level = self.inputs.restart(word);
+        }
+        self.retarget(|_| true);
+    }
+
+    /// Takes what CPU `cpu`'s hardware holds back: the CPU starts anew, with an empty interface. What it
+    /// had not taken stays pending, what it had taken stays active, as on a processor that was off.
+    pub(super) fn reset_cpu(&mut self, cpu: usize) {
+        let Some(own) = self.cpus.get_mut(cpu) else { return };
+        let given = core::mem::take(&mut own.given);
+        own.review = 0;
+        own.bell.stir();
+        for slot in bits(given.into()) {
+            self.release(cpu, slot);
+        }
+    }
+
+    /// Blocks of interrupts, the private one included.
+    pub(super) fn words(&self) -> usize {
+        self.spis.len() + 1
+    }
+
+    /// Block `word` as CPU `cpu` sees it.
+    #[inline]
+    pub(super) fn block(&mut self, cpu: usize, word: usize) -> Option<&mut Block> {
+        match word.checked_sub(1) {
+            None => self.cpus.get_mut(cpu).map(|cpu| &mut cpu.private),
+            Some(shared) => self.spis.get_mut(shared),
+        }
+    }
+
+    /// Blocks of shared interrupts that have something ready, as a mask.
+    pub(super) fn ready_blocks(&self) -> u32 {
+        self.ready
+    }
+
+    /// Something about the interrupts `mask` of a block changed: has it looked at wherever they are.
+    pub(super) fn changed(&mut self, cpu: usize, word: usize, mask: u32) {
+        self.disturb(cpu, word, mask);
+        self.refresh(cpu, word);
+    }
+
+    /// Has the holders of held interrupts look at them again.
+    pub(super) fn disturb(&mut self, cpu: usize, word: usize, mask: u32) {
+        let Some(block) = self.block(cpu, word) else { return };
+        let held = block.held & mask;
+        for bit in bits(held) {
+            let Some(holder) = self.block(cpu, word).map(|block| *block.holder.at(bit)) else { return };
+            if let Some(holding) = self.cpus.get_mut(holder.cpu.get()) {
+                holding.review |= 1 << (holder.slot & 15);
+            }
+            self.call(holder.cpu);
+        }
+    }
+
+    /// Has a CPU look at its interrupts.
+    pub(super) fn call(&self, cpu: CpuIndex) {
+        let Some(bell) = self.cpus.get(cpu.get()).map(|cpu| &cpu.bell) else { return };
+        match self.caller {
+            Caller::Exchange(own) if own == cpu => {}
+            Caller::Access(own) if own == cpu => bell.stir(),
+            _ => bell.ring(),
+        }
+    }
+
+    /// Derives again what of a block is ready, and calls whom it concerns.
+    pub(super) fn refresh(&mut self, cpu: usize, word: usize) {
+        let groups = self.groups;
+        let Some(shared) = word.checked_sub(1) else {
+            let Some(own) = self.cpus.get_mut(cpu) else { return };
+            if own.private.settle(groups) != 0 {
+                self.call(CpuIndex::new(cpu));
+            }
+            return;
+        };
+        let Some(block) = self.spis.get_mut(shared) else { return };
+        let before = block.allowed;
+        let mut newly = block.settle(groups);
+        if block.allowed != before {
+            // Who sets a pin that is not watched calls nobody, so we must look once more after saying
+            // that we watch.
+            self.inputs.watch(shared, block.allowed);
+            if block.allowed & !before != 0 {
+                block.drain(&self.inputs, shared);
+                newly |= block.settle(groups);
+            }
+        }
+        let summary = 1u32.checked_shl(u32::try_from(shared).unwrap_or(u32::MAX)).unwrap_or(0);
+        self.ready = if block.ready != 0 { self.ready | summary } else { self.ready & !summary };
+        for bit in bits(newly) {
+            let Some(target) = self.spis.get(shared).map(|block| *block.target.at(bit)) else { return };
+            self.call(target);
+        }
+    }
+
+    /// Learns what the lines did.
+    #[inline]
+    pub(super) fn drain(&mut self) {
+        for shared in 0..self.spis.len() {
+            if self.inputs.is_changed(shared) {
+                let Some(block) = self.spis.get_mut(shared) else { return };
+                let changed = block.drain(&self.inputs, shared);
+                self.changed(0, shared + 1, changed);
+            }
+        }
+    }
+
+    /// Sets the input of one of a CPU's own interrupts.
+    pub(super) fn set_private(&mut self, cpu: usize, id: Intid, level: bool) {
+        let Some(own) = self.cpus.get_mut(cpu) else { return };
+        let (block, mask) = (&mut own.private, id.mask());
+        if level {
+            block.latch |= mask & block.edge & !block.level;
+            block.level |= mask;
+        } else {
+            block.level &= !mask;
+        }
+        self.changed(cpu, 0, mask);
+    }
+
+    /// Sends an SGI to `target`; `source` counts on GICv2 alone.
+    pub(super) fn send(&mut self, source: u8, target: usize, sgi: Intid) {
+        let Some(cpu) = self.cpus.get_mut(target) else { return };
+        if self.version == Version::V2
+            && let Some(sources) = cpu.sources.get_mut(sgi.get() as usize)
+        {
+            *sources |= 1 << (source & 7);
+        }
+        cpu.private.latch |= sgi.mask();
+        self.changed(target, 0, sgi.mask());
+    }
+
+    /// Switches groups on and off.
+    pub(super) fn set_groups(&mut self, groups: Groups) {
+        if groups == self.groups {
+            return;
+        }
+        self.groups = groups;
+        for cpu in 0..self.cpus.len() {
+            self.changed(cpu, 0, u32::MAX);
+        }
+        for word in 1..self.words() {
+            self.changed(0, word, u32::MAX);
+        }
+    }
+
+    /// Finds the CPU again for every shared interrupt whose route is such.
+    pub(super) fn retarget(&mut self, concerned: impl Fn(u64) -> bool) {
+        for word in 1..self.words() {
+            for bit in 0..32 {
+                let Some(block) = self.block(0, word) else { return };
+                let route = *block.route.at(bit);
+                if concerned(route) {
+                    self.set_route(word, bit, route);
+                }
+            }
+        }
+    }
+
+    /// Sends a shared interrupt another way.
+    pub(super) fn set_route(&mut self, word: usize, bit: u32, route: u64) {
+        let target = self.target_of(route);
+        let Some(block) = word.checked_sub(1).and_then(|shared| self.spis.get_mut(shared)) else { return };
+        *block.route.at_mut(bit) = route;
+        let before = core::mem::replace(block.target.at_mut(bit), target);
+        if before == target {
+            return;
+        }
+        self.inputs.aim(word - 1, bit, target);
+        let waiting = block.ready & 1 << bit != 0;
+        self.disturb(0, word, 1 << bit);
+        self.drain();
+        if waiting {
+            self.call(target);
+        }
+    }
+
+    fn target_of(&self, route: u64) -> CpuIndex {
+        let found = match self.version {
+            // A lone CPU has no target registers (IHI 0048B, 4.3.12).
+            Version::V2 if self.cpus.len() == 1 => Some(0),
+            Version::V2 => bits((route & 0xff) as u32).map(|bit| bit as usize).find(|&cpu| cpu < self.cpus.len()),
+            // Any CPU that takes part: the first that is awake.
+            Version::V3 if route & irouter::ANY != 0 => {
+                Some(self.cpus.iter().position(|cpu| cpu.awake).unwrap_or(0))
+            }
+            Version::V3 => self.cpus.iter().position(|cpu| cpu.affinity.mpidr() == route),
+        };
+        found.map_or(CpuIndex::NOBODY, CpuIndex::new)
+    }
+}
+
+impl Block {
+    /// Takes over what the lines did; says which interrupts that concerns.
+    fn drain(&mut self, inputs: &Inputs, shared: usize) -> u32 {
+        let news = inputs.drain(shared);
+        self.level = self.level & !news.changed | news.level & news.changed;
+        self.latch |= news.rose & self.edge;
+        news.changed | news.rose
+    }
+}

@@ -1,0 +1,6 @@
+//! Tests of the guest's interrupt controller on CPUs that are simulated.
+
+mod delivery;
+mod races;
+mod registers;
+mod simulator;

@@ -1,0 +1,81 @@
+//! What an interrupt controller's driver provides.
+
+use arch::{CpuId, IrqsOff};
+
+/// How a line says that it wants something.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Trigger {
+    /// As long as it is high.
+    LevelHigh,
+    /// As long as it is low.
+    LevelLow,
+    /// By rising.
+    EdgeRising,
+    /// By falling.
+    EdgeFalling,
+}
+
+impl Trigger {
+    /// Whether it is a level.
+    pub const fn is_level(self) -> bool {
+        matches!(self, Self::LevelHigh | Self::LevelLow)
+    }
+    /// A word for tables.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::LevelHigh => "level-high",
+            Self::LevelLow => "level-low",
+            Self::EdgeRising => "edge-rising",
+            Self::EdgeFalling => "edge-falling",
+        }
+    }
+}
+
+/// What a handler leaves behind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// It is over; the interrupt may come again.
+    Done,
+    /// It stays active, and so silent, until somebody deactivates it: a guest with its own end of
+    /// interrupt, or [`Line::finish`](crate::Line::finish).
+    Keep,
+}
+
+/// The cells say nothing that this controller understands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BadSpecifier;
+
+/// An interrupt controller. Numbers are its own, from 0; a number that it does not have is ignored.
+///
+/// Members that take [`IrqsOff`] are called in the interrupt's path. The others are called from any
+/// context, for one number by one caller at a time.
+pub trait Chip: Send + Sync {
+    /// Its name, for tables.
+    fn name(&self) -> &str;
+    /// One more than its greatest number.
+    fn lines(&self) -> u32;
+    /// What the cells of a device tree's `interrupts` mean.
+    fn translate(&self, cells: &[u32]) -> Result<(u32, Trigger), BadSpecifier>;
+    /// Takes the most urgent pending interrupt; it is active then.
+    fn claim(&self, masked: &IrqsOff) -> Option<u32>;
+    /// Lets others of its priority come again; it stays active.
+    fn drop_priority(&self, masked: &IrqsOff, irq: u32);
+    /// Lets it come again.
+    fn deactivate(&self, masked: &IrqsOff, irq: u32);
+    /// Lets it come; of a line that each CPU has for itself, the asking CPU's.
+    fn enable(&self, irq: u32);
+    /// Lets it come no more, likewise.
+    fn disable(&self, irq: u32);
+    /// Says what the line does when it wants something.
+    fn set_trigger(&self, irq: u32, trigger: Trigger);
+    /// Says how urgent it is, 0 the most; a controller without priorities ignores it.
+    fn set_priority(&self, _irq: u32, _priority: u8) {}
+    /// Says which CPU it goes to.
+    fn set_affinity(&self, _irq: u32, _cpu: CpuId) {}
+    /// Whether each CPU has this line for itself.
+    fn is_per_cpu(&self, _irq: u32) -> bool {
+        false
+    }
+    /// Prepares the asking CPU's part, when a further CPU came up.
+    fn start_cpu(&self, _masked: &IrqsOff) {}
+}

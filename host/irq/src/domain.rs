@@ -1,0 +1,176 @@
+//! A published chip and its table of lines.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use arch::IrqsOff;
+use atomic::{Arc, Ordering};
+use host_sync::{IrqOff, Once, Spin};
+
+use crate::LineError;
+use crate::chip::{Chip, Outcome, Trigger};
+use crate::slot::Slot;
+
+/// A published chip.
+pub struct Domain {
+    chip: Arc<dyn Chip>,
+    node: u32,
+    base: u32,
+    slots: Box<[Slot]>,
+}
+
+/// The chip that the vector asks.
+static ROOT: Once<Arc<Domain>> = Once::new();
+/// All chips, in the order of their numbers; they are never taken back.
+static ALL: Spin<Vec<Arc<Domain>>, IrqOff> = Spin::new(Vec::new());
+
+/// Publishes a controller, under the phandle of its node. The first one is the root; the handler of a
+/// cascaded one calls [`Domain::dispatch`] for each interrupt that it claimed itself.
+pub fn publish(chip: Arc<dyn Chip>, node: u32) -> Result<Arc<Domain>, LineError> {
+    let slots = (0..chip.lines()).map(|_| Slot::default()).collect();
+    let mut all = ALL.lock();
+    if all.iter().any(|domain| domain.node == node) {
+        return Err(LineError::PublishedTwice(node));
+    }
+    let base = all.last().map_or(0, |last| last.base.saturating_add(last.lines()));
+    let domain = Arc::new(Domain { chip, node, base, slots });
+    all.push(domain.clone());
+    drop(all);
+    // A cascaded chip finds the root there already.
+    let _ = ROOT.set(domain.clone());
+    Ok(domain)
+}
+
+/// What the cells of an `interrupts` property mean, whose interrupt parent has the phandle `node`: the
+/// line's number over all chips, and how it is triggered.
+pub fn translate(node: u32, cells: &[u32]) -> Result<(u32, Trigger), LineError> {
+    let domain = ALL.lock().iter().find(|domain| domain.node == node).cloned().ok_or(LineError::Later)?;
+    let (own, trigger) = domain.chip.translate(cells).map_err(|_| LineError::BadSpecifier)?;
+    if own < domain.lines() { Ok((domain.base + own, trigger)) } else { Err(LineError::NoSuchLine(own)) }
+}
+
+/// Prepares a further CPU, on that CPU: its part of every chip, and the lines that each CPU has for
+/// itself and that somebody took.
+pub fn start_cpu(masked: &IrqsOff) {
+    let domains = ALL.lock().clone();
+    for domain in domains {
+        domain.chip.start_cpu(masked);
+        for (own, slot) in (0..).zip(&domain.slots) {
+            if slot.enabled.load(Ordering::Relaxed) && domain.chip.is_per_cpu(own) {
+                domain.chip.enable(own);
+            }
+        }
+    }
+}
+
+/// What is known about one line that somebody has, or that came.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LineStats {
+    /// Its number over all chips.
+    pub irq: u32,
+    /// The chip's name.
+    pub chip: String,
+    /// Its number at the chip.
+    pub own: u32,
+    /// Who has it; empty when nobody does.
+    pub name: String,
+    /// How often it came.
+    pub count: u64,
+    /// How it is triggered.
+    pub trigger: Option<Trigger>,
+    /// Whether it may come.
+    pub enabled: bool,
+}
+
+/// All lines that somebody has, or that came.
+pub fn stats() -> Vec<LineStats> {
+    let domains = ALL.lock().clone();
+    let mut lines = Vec::new();
+    for domain in domains {
+        for (own, slot) in (0..).zip(&domain.slots) {
+            let owner = slot.owner.read(|owner| owner.map(|owner| (owner.name.clone(), owner.trigger)));
+            let count = slot.count();
+            if owner.is_none() && count == 0 {
+                continue;
+            }
+            let (name, trigger) =
+                owner.map_or((String::new(), None), |(name, trigger)| (name, Some(trigger)));
+            lines.push(LineStats {
+                irq: domain.base + own,
+                chip: String::from(domain.chip.name()),
+                own,
+                name,
+                count,
+                trigger,
+                enabled: slot.enabled.load(Ordering::Relaxed),
+            });
+        }
+    }
+    lines
+}
+
+/// The chip that the vector asks.
+#[inline]
+pub(crate) fn root() -> Option<&'static Arc<Domain>> {
+    ROOT.get()
+}
+
+/// The chip that has this line, and the line's number there.
+pub(crate) fn find(irq: u32) -> Result<(Arc<Domain>, u32), LineError> {
+    let all = ALL.lock();
+    all.iter()
+        .find_map(|domain| {
+            let own = irq.checked_sub(domain.base)?;
+            (own < domain.lines()).then(|| (domain.clone(), own))
+        })
+        .ok_or(LineError::NoSuchLine(irq))
+}
+
+impl Domain {
+    /// Handles an interrupt that the chip claimed, by the chip's own number, and ends it.
+    #[inline]
+    pub fn dispatch(&self, masked: &IrqsOff, own: u32) {
+        let slot = self.slot(own);
+        match slot.and_then(|slot| slot.run(masked, own)) {
+            Some(Outcome::Done) => {
+                self.chip.drop_priority(masked, own);
+                self.chip.deactivate(masked, own);
+            }
+            Some(Outcome::Keep) => {
+                if let Some(slot) = slot {
+                    slot.kept.store(true, Ordering::Relaxed);
+                }
+                self.chip.drop_priority(masked, own);
+            }
+            None => self.unexpected(masked, own),
+        }
+    }
+
+    /// Silences a line that nobody has: as a level it would come for ever.
+    #[cold]
+    fn unexpected(&self, masked: &IrqsOff, own: u32) {
+        self.chip.disable(own);
+        self.chip.drop_priority(masked, own);
+        self.chip.deactivate(masked, own);
+        host_log::warn!("{}: interrupt {own} came, which nobody has; it is off now", self.chip.name());
+    }
+
+    /// The line's number over all chips.
+    pub fn line(&self, own: u32) -> u32 {
+        self.base.saturating_add(own)
+    }
+
+    /// The chip.
+    #[inline]
+    pub fn chip(&self) -> &dyn Chip {
+        &*self.chip
+    }
+
+    pub(crate) fn slot(&self, own: u32) -> Option<&Slot> {
+        self.slots.get(own as usize)
+    }
+
+    fn lines(&self) -> u32 {
+        u32::try_from(self.slots.len()).unwrap_or(u32::MAX)
+    }
+}

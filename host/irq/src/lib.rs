@@ -1,0 +1,92 @@
+//! The host's interrupts: controllers, lines, and the way from the vector to a handler.
+//!
+//! A driver of an interrupt controller [`publish`]es a [`Chip`]. Other drivers have a device tree's
+//! specifier [`translate`]d and take the [`Line`] with a handler; dropping the line silences it. Line
+//! numbers are dense over all chips: those of the first one (the root, which the vector asks) are its
+//! own numbers, those of a cascaded one follow.
+//!
+//! A handler runs with interrupts masked. It may wake a thread, set a guest's line, put bytes into a
+//! ring; it must not sleep, allocate, or drop its own line.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+mod chip;
+mod domain;
+mod guest;
+mod line;
+mod slot;
+
+use core::fmt;
+
+use alloc::string::String;
+use arch::IrqsOff;
+use host_sync::Once;
+
+pub use chip::{BadSpecifier, Chip, Outcome, Trigger};
+pub use domain::{Domain, LineStats, publish, start_cpu, stats, translate};
+pub use guest::{GuestIrqs, guest_irqs, publish_guest_irqs};
+pub use line::{Handler, Line};
+
+/// Why a line cannot be had.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum LineError {
+    /// The controller that the specifier is for has no driver yet.
+    Later,
+    /// No controller has this line.
+    NoSuchLine(u32),
+    /// Somebody has it already; this is his name.
+    Taken(String),
+    /// The specifier's cells say nothing that this controller understands.
+    BadSpecifier,
+    /// A controller with this phandle was published already.
+    PublishedTwice(u32),
+}
+
+impl fmt::Display for LineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Later => f.write_str("its interrupt controller has no driver yet"),
+            Self::NoSuchLine(irq) => write!(f, "there is no interrupt {irq}"),
+            Self::Taken(name) => write!(f, "the interrupt is taken by {name}"),
+            Self::BadSpecifier => f.write_str("its interrupt controller does not understand the specifier"),
+            Self::PublishedTwice(node) => write!(f, "interrupt controller {node} was published already"),
+        }
+    }
+}
+
+impl core::error::Error for LineError {}
+
+static TAIL: Once<fn(&IrqsOff)> = Once::new();
+
+/// Names what is called, still masked, when all pending interrupts were handled: the switch to a thread
+/// that one of them woke. Only the first name counts.
+pub fn set_tail(tail: fn(&IrqsOff)) {
+    // A second scheduler would be a bug of start-up; the first one goes on working.
+    let _ = TAIL.set(tail);
+}
+
+/// Handles what is pending; for `Machine::on_interrupt`.
+pub fn entry(masked: &IrqsOff) {
+    if let Some(root) = domain::root() {
+        // Bounded, so that a line that never falls cannot keep threads from running.
+        for _ in 0..AT_ONCE {
+            match root.chip().claim(masked) {
+                Some(irq) => root.dispatch(masked, irq),
+                None => break,
+            }
+        }
+    }
+    if let Some(tail) = TAIL.get() {
+        tail(masked);
+    }
+}
+
+/// Interrupts handled in one entry.
+const AT_ONCE: u32 = 32;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,59 @@
+//! Threads, their scheduling, time, and locks that sleep.
+//!
+//! * [`start`] makes the boot flow the first thread; [`spawn`] makes more.
+//! * A thread [`park`]s until somebody [wakes](Thread::wake) it. A wake that comes first is not lost: the
+//!   next park returns at once. A park may also return without reason, so look again at what you wait for.
+//! * [`Mutex`], [`Semaphore`], [`Completion`] and [`WaitQueue`] are built on that, [`time`] beside it.
+//! * Nothing allocates when a thread parks, is woken, or a timer is set or rings.
+//!
+//! Who runs is a [policy](policy)'s decision. There is no tick: the alarm is set for the next timer, or
+//! for the end of the running thread's turn while another one of its priority waits.
+//!
+//! *What the host's interrupts must call:* [`time::on_alarm`] for the alarm, [`on_kick`] for the
+//! inter-processor interrupt of [`set_kick`], and [`preempt_if_asked`] last of all.
+#![no_std]
+#![deny(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+mod control;
+mod cpu;
+mod line;
+mod mutex;
+pub mod policy;
+mod stack;
+mod thread;
+pub mod time;
+mod wait;
+
+pub use cpu::{on_kick, policy_state, preempt_if_asked, set_kick, set_policy};
+pub use mutex::{Mutex, MutexGuard};
+pub use policy::Priority;
+pub use thread::{
+    Info, Kind, Options, SpawnError, State, Stats, Thread, ThreadId, Woken, current, exit, list, park, park_until,
+    sleep, spawn, start, yield_now,
+};
+pub use wait::{Completion, Semaphore, WaitQueue};
+
+use arch::{IrqsOff, LocalIrqs, Machine};
+
+/// An entry of host interrupts for where the processor's own interrupt controller is the only one and
+/// alarms and kicks are all that comes: `Machine::on_interrupt(host_thread::simple_entry)` in tests.
+pub fn simple_entry(masked: &IrqsOff) {
+    while let Some(irq) = Machine::claim(masked) {
+        Machine::drop_priority(masked, irq);
+        // Inter-processor interrupts are 0 to 15 on all machines that number theirs.
+        if irq < 16 {
+            on_kick(masked);
+        } else {
+            time::on_alarm(masked);
+        }
+        Machine::deactivate(masked, irq);
+    }
+    preempt_if_asked(masked);
+}
+
+#[cfg(test)]
+mod tests;

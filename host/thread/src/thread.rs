@@ -1,0 +1,475 @@
+//! Threads, as everybody sees them.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use arch::{Clock, Context, Cpu, CpuId, IrqsOff, Machine, Nanos, Saved};
+use atomic::{Arc, AtomicU64, Ordering};
+use host_sync::might_sleep;
+
+use crate::control::{Body, Control, Parts, Phase};
+use crate::cpu::{self, Member};
+use crate::policy::{FixedPriority, Priority, Slot, Why};
+use crate::stack::Stack;
+use crate::time::{self, Due};
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+/// A thread's number; never used again.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ThreadId(pub u64);
+
+/// What a thread is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// Work of the hypervisor's own.
+    System,
+    /// It is a virtual CPU of a guest.
+    Vcpu,
+    /// It runs when nobody else does.
+    Idle,
+}
+
+/// What a new thread is like.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// A name for people.
+    pub name: String,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// Bytes of its stack.
+    pub stack: usize,
+    /// How long it runs while others of its priority wait.
+    pub time_slice: Nanos,
+    /// What it is for.
+    pub kind: Kind,
+}
+
+impl Options {
+    /// Bytes of a stack that suits most threads.
+    pub const STACK: usize = 32 << 10;
+    /// A time slice that suits most threads.
+    pub const TIME_SLICE: Nanos = Nanos::from_millis(10);
+
+    /// A system thread of the default priority.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            priority: Priority::DEFAULT,
+            stack: Self::STACK,
+            time_slice: Self::TIME_SLICE,
+            kind: Kind::System,
+        }
+    }
+    /// With this priority.
+    pub fn priority(self, priority: Priority) -> Self {
+        Self { priority, ..self }
+    }
+    /// With a stack of so many bytes.
+    pub fn stack(self, stack: usize) -> Self {
+        Self { stack, ..self }
+    }
+    /// With this time slice.
+    pub fn time_slice(self, time_slice: Nanos) -> Self {
+        Self { time_slice, ..self }
+    }
+    /// For this purpose.
+    pub fn kind(self, kind: Kind) -> Self {
+        Self { kind, ..self }
+    }
+}
+
+/// Why a thread was not made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SpawnError {
+    /// There is no memory for its stack.
+    NoMemory,
+}
+
+impl fmt::Display for SpawnError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoMemory => f.write_str("no memory for a thread's stack"),
+        }
+    }
+}
+
+/// What a thread is doing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum State {
+    /// It runs.
+    Running,
+    /// It would run if it had a CPU.
+    Ready,
+    /// It waits to be woken.
+    Parked,
+    /// It will not run again.
+    Ended,
+}
+
+impl State {
+    fn of(control: &Control) -> Self {
+        match control.state.get() {
+            Phase::RUNNING => Self::Running,
+            Phase::READY => Self::Ready,
+            Phase::PARKED => Self::Parked,
+            _ => Self::Ended,
+        }
+    }
+}
+
+/// How a park with a deadline ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Woken {
+    /// Somebody woke the thread.
+    ByWake,
+    /// The time came.
+    ByTime,
+}
+
+/// What a thread did with its time.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Stats {
+    /// How long it ran.
+    pub running: Nanos,
+    /// How long it waited for a CPU.
+    pub ready: Nanos,
+    /// How long it was parked.
+    pub parked: Nanos,
+    /// How often it got a CPU.
+    pub switches: u64,
+}
+
+/// A thread in the list of all.
+#[derive(Clone, Debug)]
+pub struct Info {
+    /// Its number.
+    pub id: ThreadId,
+    /// Its name.
+    pub name: String,
+    /// The CPU that runs it.
+    pub cpu: CpuId,
+    /// What it is for.
+    pub kind: Kind,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// How long it runs while others of its priority wait.
+    pub time_slice: Nanos,
+    /// What it is doing.
+    pub state: State,
+    /// What it did with its time.
+    pub stats: Stats,
+}
+
+/// A handle of a thread. The thread runs on when the last handle goes.
+#[derive(Clone)]
+pub struct Thread(Arc<Control>);
+
+/// Makes the flow that calls this the first thread, "init", of this CPU, and makes its idle thread.
+/// Nothing happens when threads have started here already.
+///
+/// # Errors
+/// When there is no memory for the idle thread's stack.
+pub fn start() -> Result<(), SpawnError> {
+    if cpu::is_started(&IrqsOff::now()) {
+        return Ok(());
+    }
+    host_sync::set_reschedule_hook(cpu::preempt_here);
+    let stack = Stack::new(Options::STACK).map_err(|_| SpawnError::NoMemory)?;
+    // Nobody goes on with this one: it is overwritten by the first switch, which leaves the flow in it.
+    let placeholder = prepare(&stack);
+    let saved = prepare(&stack);
+    let body: Body = Box::new(idle);
+
+    let init = Parts { phase: Phase::RUNNING, body: None, saved: placeholder, stack: None };
+    let idle = Parts { phase: Phase::READY, body: Some(body), saved, stack: Some(stack) };
+    let masked = IrqsOff::now();
+    let home = Machine::id(&masked);
+    let member = |name: &str, slot, parts, kind, priority| {
+        let control = Control::new(next_id(), name.into(), home, slot, parts);
+        Member::new(Arc::new(control), kind, priority, Options::TIME_SLICE)
+    };
+    let first = member("init", Slot(0), init, Kind::System, Priority::DEFAULT);
+    let idle = member("idle", Slot(1), idle, Kind::Idle, Priority::LOWEST);
+    cpu::begin(first, idle, Box::new(FixedPriority::new()), &masked);
+    Ok(())
+}
+
+/// Makes a thread that runs `body`; it may run before this returns.
+///
+/// # Errors
+/// When there is no memory for its stack.
+pub fn spawn(options: Options, body: Box<dyn FnOnce() + Send>) -> Result<Thread, SpawnError> {
+    // Memory of threads that ended is used first.
+    cpu::bury();
+    let stack = Stack::new(options.stack).map_err(|_| SpawnError::NoMemory)?;
+    let saved = prepare(&stack);
+    let parts = Parts { phase: Phase::PARKED, body: Some(body), saved, stack: Some(stack) };
+    let id = next_id();
+
+    let masked = IrqsOff::now();
+    let mut core = cpu::core(&masked);
+    let control = Arc::new(Control::new(id, options.name, Machine::id(&masked), core.free_slot(), parts));
+    core.adopt(Member::new(Arc::clone(&control), options.kind, options.priority, options.time_slice));
+    drop(core);
+    drop(masked);
+    cpu::wake(&control);
+    Ok(Thread(control))
+}
+
+fn next_id() -> u64 {
+    NEXT_ID.fetch_add(1, Ordering::Relaxed)
+}
+
+#[expect(unsafe_code, reason = "the contract asks for a stack of the thread's own")]
+fn prepare(stack: &Stack) -> Saved {
+    // SAFETY: the stack is owned by the thread, which keeps it until it has ended and was left.
+    unsafe { Machine::prepare(stack.top(), first_step, 0) }
+}
+
+/// Where every thread begins: with interrupts masked, one guard counted, and the switch half done.
+extern "C" fn first_step(_: usize) -> ! {
+    let masked = IrqsOff::now();
+    // From here on the count is of this guard alone, and interrupts come back with it.
+    Machine::nesting(&masked).exchange(1, true);
+    cpu::after_switch(&masked);
+    let me = cpu::current_counted();
+    drop(masked);
+    let body = me.body.lock().take();
+    drop(me);
+    if let Some(body) = body {
+        body();
+    }
+    exit()
+}
+
+/// Ends the running thread.
+pub fn exit() -> ! {
+    might_sleep();
+    let me = cpu::current_counted();
+    Thread(Arc::clone(&me)).alarm(None);
+    me.ended.complete();
+    drop(me);
+    let masked = IrqsOff::now();
+    cpu::end(&masked)
+}
+
+/// Runs when nobody else does.
+fn idle() {
+    loop {
+        cpu::bury();
+        let masked = IrqsOff::now();
+        if !Machine::nesting(&masked).resched().get() {
+            Machine::wait(&masked);
+        }
+        // What ended the wait is taken here, and switches.
+        drop(masked);
+        cpu::preempt_here();
+    }
+}
+
+/// The running thread.
+///
+/// # Panics
+/// Before [`start`].
+pub fn current() -> Thread {
+    Thread(cpu::current_counted())
+}
+
+/// All threads of all CPUs that have not ended, and some that just did.
+pub fn list() -> Vec<Info> {
+    let mut all = Vec::new();
+    for at in cpu::started() {
+        // First the handles alone: what allocates comes when the lock is free again.
+        let mut found: Vec<(Arc<Control>, Kind, Priority, Nanos, Stats)> = Vec::new();
+        loop {
+            let masked = IrqsOff::now();
+            let core = cpu::core_of(at, &masked);
+            let count = core.members().count();
+            if count > found.capacity() {
+                drop(core);
+                drop(masked);
+                found.reserve(count);
+                continue;
+            }
+            let now = Machine::now();
+            found.extend(core.members().map(|member| {
+                (Arc::clone(&member.control), member.kind, member.priority, member.time_slice, member.stats(now))
+            }));
+            break;
+        }
+        all.extend(found.into_iter().map(|(control, kind, priority, time_slice, stats)| Info {
+            id: ThreadId(control.id),
+            name: control.name.clone(),
+            cpu: control.home,
+            kind,
+            priority,
+            time_slice,
+            state: State::of(&control),
+            stats,
+        }));
+    }
+    all
+}
+
+/// Waits until somebody wakes the running thread; returns at once when somebody did since the last park.
+/// It may also return without reason.
+#[inline]
+pub fn park() {
+    might_sleep();
+    let masked = IrqsOff::now();
+    let core = cpu::core(&masked);
+    if cpu::current(&masked).state.park() {
+        cpu::switch(core, Machine::now(), None, &masked);
+    }
+}
+
+/// The same, until `at` at most.
+pub fn park_until(at: Nanos) -> Woken {
+    might_sleep();
+    let masked = IrqsOff::now();
+    let now = Machine::now();
+    let mut core = cpu::core(&masked);
+    let me = cpu::current(&masked);
+    if now >= at {
+        return Woken::ByTime;
+    }
+    if !me.state.park() {
+        return Woken::ByWake;
+    }
+    me.timed_out.store(false, Ordering::Relaxed);
+    let Some(control) = core.member(me.slot).map(|member| Arc::clone(&member.control)) else {
+        return Woken::ByWake;
+    };
+    let key = core.timers.insert(at.0, Due::Park(control));
+    cpu::switch(core, now, None, &masked);
+    if me.timed_out.load(Ordering::Relaxed) {
+        return Woken::ByTime;
+    }
+    // The alarm may stay set: it rings for nothing at worst.
+    let due = cpu::core(&masked).timers.cancel(key);
+    drop(due);
+    Woken::ByWake
+}
+
+/// Waits for so long.
+pub fn sleep(length: Nanos) {
+    let until = Machine::now().after(length);
+    let mut woken = false;
+    while park_until(until) == Woken::ByWake {
+        woken = true;
+    }
+    if woken {
+        // Who woke us meant another park than these.
+        cpu::wake(&cpu::current_counted());
+    }
+}
+
+/// Lets others of the same priority run first.
+pub fn yield_now() {
+    might_sleep();
+    let masked = IrqsOff::now();
+    let core = cpu::core(&masked);
+    cpu::switch(core, Machine::now(), Some(Why::TurnOver), &masked);
+}
+
+impl Thread {
+    /// Wakes it: it is ready if it was parked, and its next park returns at once if it was not.
+    ///
+    /// For any context. Costs next to nothing when it was woken before and has not looked yet.
+    #[inline]
+    pub fn wake(&self) {
+        cpu::wake(&self.0);
+    }
+
+    /// Has it woken at `at`, in place of what was asked before; not any more with `None`.
+    ///
+    /// For any context.
+    pub fn alarm(&self, at: Option<Nanos>) {
+        let masked = IrqsOff::now();
+        let mut alarm = self.0.alarm.lock_masked(&masked);
+        time::disarm(&mut alarm, &masked);
+        if let Some(at) = at
+            && self.0.state.get() != Phase::ENDED
+        {
+            let mut core = cpu::core(&masked);
+            let key = core.timers.insert(at.0, Due::Alarm(Arc::clone(&self.0)));
+            *alarm = Some((Machine::id(&masked), key));
+            core.set_alarm(&masked);
+        }
+    }
+
+    /// Waits until it has ended.
+    pub fn join(&self) {
+        self.0.ended.wait();
+        cpu::bury();
+    }
+
+    /// The name it was given.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Its number.
+    pub fn id(&self) -> ThreadId {
+        ThreadId(self.0.id)
+    }
+
+    /// The CPU that runs it.
+    pub fn cpu(&self) -> CpuId {
+        self.0.home
+    }
+
+    /// What it is doing.
+    pub fn state(&self) -> State {
+        State::of(&self.0)
+    }
+
+    /// How urgent it is; the lowest priority when it has ended.
+    pub fn priority(&self) -> Priority {
+        self.member(|member| member.priority).unwrap_or(Priority::LOWEST)
+    }
+
+    /// What it did with its time; nothing when it has ended.
+    pub fn stats(&self) -> Stats {
+        let now = Machine::now();
+        self.member(|member| member.stats(now)).unwrap_or_default()
+    }
+
+    /// Makes it this urgent.
+    pub fn set_priority(&self, priority: Priority) {
+        let masked = IrqsOff::now();
+        let mut core = cpu::core_of(self.0.home, &masked);
+        if !core.member(self.0.slot).is_some_and(|member| Arc::ptr_eq(&member.control, &self.0)) {
+            return;
+        }
+        core.set_priority(self.0.slot, priority);
+        drop(core);
+        cpu::look_again(self.0.home, &masked);
+        drop(masked);
+        cpu::preempt_here();
+    }
+
+    fn member<R>(&self, of: impl FnOnce(&Member) -> R) -> Option<R> {
+        let masked = IrqsOff::now();
+        let core = cpu::core_of(self.0.home, &masked);
+        let member = core.member(self.0.slot)?;
+        Arc::ptr_eq(&member.control, &self.0).then(|| of(member))
+    }
+}
+
+impl PartialEq for Thread {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Thread {}
+
+impl fmt::Debug for Thread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "thread {} \"{}\"", self.0.id, self.0.name)
+    }
+}

@@ -1,0 +1,141 @@
+//! Time: what it is, and what happens when it comes.
+
+pub mod wall;
+
+use alloc::boxed::Box;
+
+use arch::{Clock, Cpu, CpuId, IrqsOff, Machine, Nanos};
+use atomic::{Arc, AtomicU32, AtomicUsize, Ordering};
+use host_sync::{IrqOff, Spin};
+use timers::Key;
+
+use crate::control::Control;
+use crate::cpu;
+
+/// How many [`Timer`]s exist.
+static TIMERS: AtomicUsize = AtomicUsize::new(0);
+
+/// What a CPU's queue of timers holds.
+pub(crate) enum Due {
+    /// The end of a park.
+    Park(Arc<Control>),
+    /// What [`Thread::alarm`](crate::Thread::alarm) asked for.
+    Alarm(Arc<Control>),
+    /// A timer's callback.
+    Call(Arc<Inner>),
+}
+
+pub(crate) fn timers_made() -> usize {
+    TIMERS.load(Ordering::Relaxed)
+}
+
+/// Nanoseconds since power-on; the same on all CPUs, and never less than before.
+#[inline(always)]
+pub fn now() -> Nanos {
+    Machine::now()
+}
+
+/// The alarm rang on this CPU: does all that is due, and sets it again. Called by the interrupt.
+#[inline(always)]
+pub fn on_alarm(masked: &IrqsOff) {
+    let now = Machine::now();
+    let mut core = cpu::core(masked);
+    while let Some(due) = core.timers.pop_due(now.0) {
+        core = match due {
+            Due::Park(control) => {
+                control.timed_out.store(true, Ordering::Relaxed);
+                cpu::ring(core, &control, now, masked)
+            }
+            Due::Alarm(control) => cpu::ring(core, &control, now, masked),
+            Due::Call(timer) => {
+                timer.runs_on.store(Machine::id(masked).0, Ordering::Relaxed);
+                drop(core);
+                (timer.callback)(now);
+                timer.runs_on.store(NOWHERE, Ordering::Release);
+                cpu::core(masked)
+            }
+        };
+    }
+    core.alarm_rang(now, masked);
+    core.set_alarm(masked);
+}
+
+/// Something that happens once, at a point of time: the callback is called with interrupts masked, by the
+/// interrupt of the CPU that armed the timer, and told the time. It should do little, such as waking a
+/// thread; it may arm the timer again.
+///
+/// Dropping a timer cancels it.
+pub struct Timer(Arc<Inner>);
+
+pub(crate) struct Inner {
+    callback: Box<dyn Fn(Nanos) + Send + Sync>,
+    armed: Spin<Option<(CpuId, Key)>, IrqOff>,
+    /// The CPU on which the callback runs right now.
+    runs_on: AtomicU32,
+}
+
+/// No CPU.
+const NOWHERE: u32 = u32::MAX;
+
+impl Timer {
+    /// A timer that is not armed.
+    pub fn new(callback: impl Fn(Nanos) + Send + Sync + 'static) -> Self {
+        TIMERS.fetch_add(1, Ordering::Relaxed);
+        let callback = Box::new(callback);
+        let inner = Inner { callback, armed: Spin::new(None), runs_on: AtomicU32::new(NOWHERE) };
+        let masked = IrqsOff::now();
+        for cpu in cpu::started() {
+            cpu::core_of(cpu, &masked).reserve_timers();
+        }
+        Self(Arc::new(inner))
+    }
+
+    /// Arms it for `at`, in place of what it was armed for. A point that has passed is as good as now.
+    pub fn arm(&self, at: Nanos) {
+        let masked = IrqsOff::now();
+        let mut armed = self.0.armed.lock_masked(&masked);
+        disarm(&mut armed, &masked);
+        let mut core = cpu::core(&masked);
+        let key = core.timers.insert(at.0, Due::Call(Arc::clone(&self.0)));
+        *armed = Some((Machine::id(&masked), key));
+        core.set_alarm(&masked);
+    }
+
+    /// Disarms it. When this returns the callback does not run any more, unless it is the caller.
+    pub fn cancel(&self) {
+        let masked = IrqsOff::now();
+        disarm(&mut self.0.armed.lock_masked(&masked), &masked);
+        let here = Machine::id(&masked).0;
+        while ![NOWHERE, here].contains(&self.0.runs_on.load(Ordering::Acquire)) {
+            Machine::relax();
+        }
+    }
+
+    /// Whether it is armed and has not rung yet.
+    pub fn is_armed(&self) -> bool {
+        let masked = IrqsOff::now();
+        let armed = *self.0.armed.lock_masked(&masked);
+        armed.is_some_and(|(cpu, key)| cpu::core_of(cpu, &masked).timers.deadline(key).is_some())
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        self.cancel();
+        TIMERS.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Takes an alarm or a timer out of its CPU's queue, if it still waits there.
+pub(crate) fn disarm(armed: &mut Option<(CpuId, Key)>, masked: &IrqsOff) {
+    if let Some((at, key)) = armed.take() {
+        let mut core = cpu::core_of(at, masked);
+        let due = core.timers.cancel(key);
+        if at == Machine::id(masked) {
+            core.set_alarm(masked);
+        }
+        drop(core);
+        // Never the last count: the caller has one of its own.
+        drop(due);
+    }
+}

@@ -1,0 +1,250 @@
+//! From a guest's tree to the parts of its machine.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use arch::{GuestCpu, GuestProfile, Nanos, Rights};
+use atomic::Arc;
+use fdt::{Error, Node, Problem, Tree};
+use host_log::Limiter;
+use host_thread::{Options, Priority};
+use vm_vcpu::{Buses, Runner};
+
+use crate::boot::Boot;
+use crate::errand::{self, Errands};
+use crate::guest::{Guest, Peers};
+use crate::machine::Machine;
+use crate::plan::{self, Plan};
+use crate::vcpu::{self, Schedule, Vcpu};
+use crate::{Controller, Model, Wires};
+
+/// More CPUs than any interrupt controller of a guest has room for are a mistake in the tree.
+const MAX_CPUS: usize = 512;
+
+/// Builds the machine that `tree` describes and starts its threads; the guest is not powered on.
+pub(crate) fn build(name: &str, id: u32, tree: Tree, catalog: &[&[&'static Model]]) -> Result<Arc<Guest>, Error> {
+    let errands = Arc::new(Errands::default());
+    let waker = errands.clone();
+    let mut plan = Plan::new(name, &tree, Arc::new(move || waker.wake()))?;
+    let schedules = read_cpus(&mut plan, &tree)?;
+    add_ram(&mut plan, &tree)?;
+    // Controllers come first: the lines of all others lead to them.
+    let nodes: Vec<Node<'_>> = devices(&tree);
+    let (controllers, others): (Vec<_>, Vec<_>) =
+        nodes.into_iter().partition(|node| node.flag("interrupt-controller"));
+    for node in controllers.into_iter().chain(others) {
+        build_device(&mut plan, node, catalog)?;
+    }
+    check_references(&plan, &tree)?;
+    let boot = Boot::read(&mut plan, &tree)?;
+    for node in all(&tree) {
+        plan.check_taken(node)?;
+    }
+    let Some((_, controller)) = plan.controllers.first() else {
+        return Err(tree.root().error("there is no interrupt controller"));
+    };
+    let controller = controller.clone();
+    assemble(plan, tree, boot, controller, &schedules, id, errands)
+}
+
+/// The root and all nodes below it.
+fn all(tree: &Tree) -> impl Iterator<Item = Node<'_>> {
+    core::iter::once(tree.root()).chain(tree.root().descendants())
+}
+
+fn is_memory(node: Node<'_>) -> bool {
+    node.str_opt("device_type").ok().flatten() == Some("memory")
+}
+
+/// Nodes that say something and are no device: they have no model, whatever is in them.
+fn is_description(node: Node<'_>) -> bool {
+    matches!(node.base_name(), "cpus" | "chosen" | "aliases" | "reserved-memory" | "psci") || is_memory(node)
+}
+
+/// The nodes that are devices, in the order of the tree. What is below a device is the device's.
+fn devices(tree: &Tree) -> Vec<Node<'_>> {
+    let mut found = Vec::new();
+    let mut rest: Vec<Node<'_>> = tree.root().children().collect();
+    rest.reverse();
+    while let Some(node) = rest.pop() {
+        if !node.is_enabled() || is_description(node) {
+            continue;
+        }
+        if node.is_compatible("simple-bus") {
+            let at = rest.len();
+            rest.extend(node.children());
+            if let Some(children) = rest.get_mut(at..) {
+                children.reverse();
+            }
+        } else {
+            found.push(node);
+        }
+    }
+    found
+}
+
+fn build_device(plan: &mut Plan, node: Node<'_>, catalog: &[&[&'static Model]]) -> Result<(), Error> {
+    // The most particular `compatible` comes first.
+    let model = node.compatibles().find_map(|name| {
+        catalog.iter().copied().flatten().find(|model| model.compatible.contains(&name))
+    });
+    match model {
+        Some(model) => (model.build)(&mut Wires::new(node, plan)),
+        // A fixed clock, a timer of the CPU: described, and not at any address.
+        None if !node.flag("reg") => Ok(()),
+        None => {
+            let names: Vec<&str> = node.compatibles().collect();
+            let text = if names.is_empty() {
+                String::from("is missing, so nobody knows what this is")
+            } else {
+                format!("no emulated device answers to \"{}\"", names.join("\", \""))
+            };
+            Err(Error::new(node.path(), Some("compatible"), Problem::Other(text.into())))
+        }
+    }
+}
+
+fn add_ram(plan: &mut Plan, tree: &Tree) -> Result<(), Error> {
+    let mut any = false;
+    for node in tree.root().children().filter(|node| is_memory(*node) && node.is_enabled()) {
+        for region in node.reg()? {
+            let span = plan::span(node, region, plan.address_bits())?;
+            plan.claim(node, span)?;
+            plan.add_memory(node, span, Rights::Memory)?;
+            any = true;
+        }
+    }
+    if any { Ok(()) } else { Err(tree.root().error("there is no memory: no node with device_type = \"memory\"")) }
+}
+
+/// Reads the CPUs: what they call themselves, and how their threads are scheduled.
+fn read_cpus(plan: &mut Plan, tree: &Tree) -> Result<Vec<Schedule>, Error> {
+    let cpus = tree.require("/cpus")?;
+    let mut schedules = Vec::new();
+    for node in cpus.children().filter(|node| node.base_name() == "cpu" && node.is_enabled()) {
+        let regions = node.bus_reg()?;
+        let Some(region) = regions.first() else { return Err(node.error("has no number")) };
+        let id = region.start;
+        if plan.hardware_ids.contains(&id) {
+            return Err(Error::new(node.path(), Some("reg"), Problem::Other("another CPU has this number".into())));
+        }
+        if plan.hardware_ids.len() >= MAX_CPUS {
+            return Err(cpus.error(format!("has more than {MAX_CPUS} CPUs")));
+        }
+        plan.hardware_ids.push(id);
+        schedules.push(schedule(plan, cpus, node)?);
+    }
+    if schedules.is_empty() { Err(cpus.error("has no CPU")) } else { Ok(schedules) }
+}
+
+/// `xvisor,priority` (0 to 7) and `xvisor,time-slice` (nanoseconds), of one CPU or of all.
+fn schedule(plan: &mut Plan, cpus: Node<'_>, cpu: Node<'_>) -> Result<Schedule, Error> {
+    let mut read = |name: &str| -> Result<Option<(fdt::Property<'_>, u64)>, Error> {
+        plan.take(cpus, name);
+        plan.take(cpu, name);
+        let Some(property) = cpu.property(name).or(cpus.property(name)) else { return Ok(None) };
+        Ok(Some((property, property.u64()?)))
+    };
+    let priority = match read("xvisor,priority")? {
+        None => Priority::DEFAULT,
+        Some((property, value)) => {
+            let priority = u8::try_from(value).ok().and_then(Priority::new);
+            priority.ok_or_else(|| property.error(format!("{value} is not a priority (0 to 7)")))?
+        }
+    };
+    let time_slice = match read("xvisor,time-slice")? {
+        None => None,
+        // Shorter ones would be spent on switching.
+        Some((property, value)) if value < 100_000 => {
+            return Err(property.error(format!("{value} ns is less than 100 µs")));
+        }
+        Some((_, value)) => Some(Nanos(value)),
+    };
+    Ok(Schedule { priority, time_slice })
+}
+
+/// Interrupts and clocks of nodes without a model must lead somewhere too: the guest will follow them.
+fn check_references(plan: &Plan, tree: &Tree) -> Result<(), Error> {
+    for node in all(tree).filter(|node| node.is_enabled()) {
+        for index in 0..node.interrupts()?.len() {
+            plan.line(node, index)?;
+        }
+        node.references("clocks", "#clock-cells")?;
+    }
+    Ok(())
+}
+
+/// Makes the CPUs and all threads. On an error whatever was started ends again.
+fn assemble(
+    plan: Plan,
+    tree: Tree,
+    boot: Boot,
+    controller: Arc<dyn Controller>,
+    schedules: &[Schedule],
+    id: u32,
+    errands: Arc<Errands>,
+) -> Result<Arc<Guest>, Error> {
+    let root_error = |text: String| Error::new("/", None, Problem::Other(text.into()));
+    let name = plan.name.clone();
+    let vcpus: Vec<Arc<Vcpu>> = (0..)
+        .zip(&plan.hardware_ids)
+        .map(|(index, id)| Vcpu::new(&name, index, *id, errands.clone()))
+        .collect();
+    let buses = Arc::new(Buses {
+        memory: plan.memory_bus,
+        registers: plan.register_bus,
+        name: name.clone(),
+        limiter: Limiter::new(10, 1000),
+    });
+    let guest = Arc::new(Guest::new(
+        id,
+        &name,
+        vcpus.clone(),
+        plan.ram.clone(),
+        plan.regions,
+        plan.devices,
+        errands.clone(),
+    ));
+    let machine = Machine {
+        guest: guest.clone(),
+        controllers: plan.controllers.into_iter().map(|(_, controller)| controller).collect(),
+        bells: plan.bells,
+        serials: plan.serials,
+        images: plan.images,
+        tree,
+        rewrites: plan.rewrites,
+        hidden: plan.hidden,
+        boot,
+    };
+    let cpus = u32::try_from(vcpus.len()).unwrap_or(u32::MAX);
+    let peers = Arc::new(Peers { vcpus: vcpus.clone(), ram: plan.ram });
+    for (vcpu, schedule) in vcpus.iter().zip(schedules) {
+        let profile = GuestProfile {
+            index: vcpu.index(),
+            hardware_id: vcpu.hardware_id(),
+            cpus,
+            irq_registers: controller.irq_registers(),
+        };
+        let port = controller.port(vcpu.index(), vcpu.clone());
+        let cpu = arch::Vcpu::new(profile, port)
+            .ok_or_else(|| root_error(format!("{} can't be made on this processor", vcpu.name())))?;
+        let runner = Runner::new(
+            cpu,
+            vcpu.index(),
+            guest.memory().space().clone(),
+            buses.clone(),
+            vcpu.mailbox.clone(),
+            peers.clone(),
+        );
+        let reset = controller.clone();
+        vcpu::spawn(vcpu, runner, *schedule, move |index| reset.reset_cpu(index))
+            .map_err(|why| root_error(format!("the thread of {} can't be started: {why}", vcpu.name())))?;
+    }
+    let options = Options::new(format!("{name}/errands"));
+    let thread = host_thread::spawn(options, Box::new(move || errand::live(machine)))
+        .map_err(|why| root_error(format!("the thread of {name} can't be started: {why}")))?;
+    errands.set_thread(thread);
+    Ok(guest)
+}

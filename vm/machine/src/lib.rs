@@ -1,0 +1,34 @@
+//! Machines for guests: built from a device tree, started, stopped, and taken apart without a trace.
+#![no_std]
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::cast_possible_truncation
+    )
+)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+mod boot;
+mod build;
+mod errand;
+mod guest;
+mod guest_tree;
+mod machine;
+pub mod manager;
+mod model;
+mod plan;
+mod vcpu;
+mod wires;
+
+pub use guest::{Guest, LifeError, State};
+pub use model::{Controller, Model, NotWired};
+pub use vcpu::{Vcpu, VcpuState};
+pub use wires::{Wires, cells};

@@ -1,0 +1,159 @@
+//! The run loop.
+
+use core::fmt;
+use core::ops::ControlFlow::{self, Break, Continue};
+
+use addr::Gpa;
+use arch::{Clock, Exit, GuestCpu, GuestFault, IrqsOff, Machine, Place, PowerOn, Read, Space, Write};
+use atomic::Arc;
+use vm_bus::Refused;
+
+use crate::buses::{Buses, Hints};
+use crate::{Asked, Mailbox, Siblings};
+
+/// Why a virtual CPU does not run any more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stop {
+    /// It has nothing to do until an interrupt.
+    Idle,
+    /// It waits for another virtual CPU.
+    Yield,
+    /// Somebody asked something of it; it is still in the mailbox.
+    Asked(Asked),
+    /// It asked for a change of power.
+    Power(PowerRequest),
+    /// The hardware refuses to go on; the number is the architecture's.
+    Refused(u64),
+}
+
+/// A change of power that a guest asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PowerRequest {
+    /// This CPU off.
+    CpuOff,
+    /// The whole machine off.
+    SystemOff,
+    /// The whole machine from the beginning again.
+    SystemReset,
+}
+
+/// A virtual CPU and all it needs to run; owned by its thread.
+pub struct Runner<C = arch::Vcpu> {
+    cpu: C,
+    index: u32,
+    space: Arc<Space>,
+    buses: Arc<Buses>,
+    mailbox: Arc<Mailbox>,
+    siblings: Arc<dyn Siblings>,
+    hints: Hints,
+}
+
+impl<C: GuestCpu<Machine = Machine>> Runner<C> {
+    /// CPU number `index` of a guest, powered off.
+    pub fn new(
+        cpu: C,
+        index: u32,
+        space: Arc<Space>,
+        buses: Arc<Buses>,
+        mailbox: Arc<Mailbox>,
+        siblings: Arc<dyn Siblings>,
+    ) -> Self {
+        Self { cpu, index, space, buses, mailbox, siblings, hints: Hints::default() }
+    }
+
+    /// Resets the CPU, to begin at `from`.
+    pub fn start(&mut self, from: PowerOn) {
+        self.cpu.start(from);
+    }
+
+    /// Whether waiting would be over at once.
+    pub fn has_pending(&self) -> bool {
+        self.cpu.has_pending()
+    }
+
+    /// When the CPU's own timer rings, if nobody else watches it.
+    pub fn wakes_at(&self) -> Option<arch::Nanos> {
+        self.cpu.wakes_at()
+    }
+
+    /// The program counter.
+    pub fn pc(&self) -> u64 {
+        self.cpu.pc()
+    }
+
+    /// Prints the registers.
+    pub fn show(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+        self.cpu.show(out)
+    }
+
+    /// Runs the guest until something stops it.
+    pub fn run(&mut self) -> Stop {
+        loop {
+            let masked = IrqsOff::now();
+            let asked = self.mailbox.asked();
+            if !asked.is_nothing() {
+                return Stop::Asked(asked);
+            }
+            let exit = self.cpu.enter(&self.space, &masked);
+            drop(masked); // the host interrupt that brought us back is taken here
+            if let Break(stop) = self.settle(exit) {
+                return stop;
+            }
+        }
+    }
+
+    #[inline]
+    fn settle(&mut self, exit: Exit) -> ControlFlow<Stop> {
+        match exit {
+            Exit::Host => {}
+            Exit::Read(read) => self.read(read),
+            Exit::Write(write) => self.write(write),
+            Exit::Call(call) => {
+                return crate::firmware::call(&mut self.cpu, call, self.index, &*self.siblings, &self.buses);
+            }
+            Exit::Wait => return Break(Stop::Idle),
+            Exit::Yield => return Break(Stop::Yield),
+            Exit::Fault(fault) => self.cpu.inject(fault),
+            Exit::Refused(why) => return Break(Stop::Refused(why)),
+        }
+        Continue(())
+    }
+
+    #[inline]
+    fn read(&mut self, read: Read) {
+        match self.buses.read(&mut self.hints, read.place, read.width, self.index) {
+            Ok(value) => self.cpu.answer_read(read, Ok(value)),
+            Err((fault, why)) => {
+                self.refused("reads", read.place, why);
+                self.cpu.answer_read(read, Err(fault));
+            }
+        }
+    }
+
+    #[inline]
+    fn write(&mut self, write: Write) {
+        match self.buses.write(&mut self.hints, write.place, write.width, self.index, write.value) {
+            Ok(()) => self.cpu.answer_write(write, Ok(())),
+            Err((fault, why)) => {
+                self.refused("writes", write.place, why);
+                self.cpu.answer_write(write, Err(fault));
+            }
+        }
+    }
+
+    #[cold]
+    fn refused(&self, does: &str, place: Place, why: Refused) {
+        let pc = self.cpu.pc();
+        let complain = |what: fmt::Arguments<'_>| self.buses.complain(Machine::now(), self.index, what);
+        match place {
+            Place::Memory(at) => complain(format_args!("{does} {:#x} at pc {pc:#x}: {why}", Gpa::get(at))),
+            Place::Port(port) => complain(format_args!("{does} port {port:#x} at pc {pc:#x}: {why}")),
+            Place::Register(id) => complain(format_args!("{does} register {:#x} at pc {pc:#x}: {why}", id.0)),
+        }
+    }
+
+    /// Makes an exception happen in the guest.
+    pub fn inject(&mut self, fault: GuestFault) {
+        self.cpu.inject(fault);
+    }
+}

@@ -1,0 +1,109 @@
+//! The plugin for QEMU that counts instructions by exception level: compiled, told what to look for,
+//! and read.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::context::{Context, is_fresh, make_folder, read_text, write};
+use crate::shell;
+
+/// The data register of the virt board's UART.
+const UART: &str = "0x9000000";
+
+/// The compiled plugin.
+pub(super) struct Counter {
+    library: PathBuf,
+}
+
+/// Instructions at EL0 to EL3 up to some moment, and how often EL2 was entered from below.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Counts {
+    levels: [u64; 4],
+    pub(super) entries: u64,
+}
+
+impl Counts {
+    /// Every instruction.
+    pub(super) fn all(&self) -> u64 {
+        self.levels.iter().sum()
+    }
+
+    /// Those of the hypervisor.
+    pub(super) fn hypervisor(&self) -> u64 {
+        self.levels[2]
+    }
+
+    /// Those of a guest, or of a kernel without hypervisor.
+    pub(super) fn guest(&self) -> u64 {
+        self.levels[0] + self.levels[1]
+    }
+}
+
+impl Counter {
+    /// Compiles the plugin if it is out of date.
+    pub(super) fn build(context: &Context) -> Result<Self> {
+        let source = context.root.join("tests/plugin/elcount.c");
+        let folder = context.out.join("bench");
+        make_folder(&folder)?;
+        let library = folder.join("elcount.so");
+        if !is_fresh(&library, std::slice::from_ref(&source)) {
+            ensure!(
+                shell::find_program("cc").is_some(),
+                "the plugin that counts is written in C, and there is no `cc`: install gcc and libc6-dev"
+            );
+            let mut compile = Command::new("cc");
+            compile.args(["-std=c11", "-O2", "-Wall", "-Wextra", "-shared", "-fPIC", "-o"]).arg(&library).arg(&source);
+            shell::logged(context, &mut compile, &folder.join("elcount.log"))?;
+        }
+        Ok(Self { library })
+    }
+
+    fn results(context: &Context) -> PathBuf {
+        context.out.join("bench/counts")
+    }
+
+    /// QEMU's words for counting up to each of `marks`, texts on the console; the empty one stands
+    /// for the end of the first line.
+    pub(super) fn words(&self, context: &Context, marks: &[&str]) -> Result<Vec<String>> {
+        let file = context.out.join("bench/marks");
+        write(&file, format!("{}\n", marks.join("\n")).as_bytes())?;
+        let plugin = format!(
+            "{},out={},uart={UART},marks={}",
+            self.library.display(),
+            Self::results(context).display(),
+            file.display()
+        );
+        ensure!(plugin.matches(',').count() == 3, "QEMU wants an output folder without a comma in its name");
+        Ok(vec!["-plugin".to_owned(), plugin])
+    }
+
+    /// The counts at each of the marks.
+    pub(super) fn read(&self, context: &Context, marks: usize) -> Result<Vec<Counts>> {
+        let text = read_text(&Self::results(context))?;
+        (0..marks)
+            .map(|mark| parse(&text, mark).with_context(|| format!("the plugin saw nothing of mark {mark}:\n{text}")))
+            .collect()
+    }
+}
+
+fn parse(text: &str, mark: usize) -> Option<Counts> {
+    let line = text.lines().find_map(|line| line.strip_prefix(&format!("MARK {mark} ")))?;
+    let mut numbers = line.split(' ').map_while(|word| word.parse().ok());
+    let mut next = || numbers.next();
+    Some(Counts { levels: [next()?, next()?, next()?, next()?], entries: next()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_read_by_mark() {
+        let text = "MARK 0 0 0 10 0 1\nMARK 1 1 2 30 4 5\nEND 9 1 2 33 4 5\n";
+        let counts = parse(text, 1).unwrap();
+        assert_eq!((counts.all(), counts.hypervisor(), counts.guest(), counts.entries), (37, 30, 3, 5));
+        assert_eq!(parse(text, 2), None);
+    }
+}

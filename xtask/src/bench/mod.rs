@@ -1,0 +1,175 @@
+//! `cargo xtask bench`: instructions counted, not seconds: the same on every machine.
+
+mod counter;
+mod figures;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::args::{Command, Opt, Parsed};
+use crate::board::Board;
+use crate::build::{self, Profile};
+use crate::context::{Context, write};
+use crate::machine::{Machine, Terminal};
+use crate::setup::{self, Image};
+use crate::test::console::{Console, PROMPT};
+use counter::{Counter, Counts};
+use figures::Figures;
+
+/// The sub-command.
+pub(crate) const COMMAND: Command = Command {
+    name: "bench",
+    summary: "Count what the hypervisor costs, in instructions",
+    about: "\
+Runs QEMU so that one instruction takes one nanosecond of the machine's time (-icount shift=0), with
+nothing random in it: one CPU, cortex-a72, GICv3. The same sources give the same counts on every
+machine. A small plugin for QEMU, compiled here from tests/plugin, counts the instructions of each
+exception level.
+
+It measures: from power-on to the first line and to the prompt; a whole quiet Linux boot to its shell,
+with and without the hypervisor; and what the guest program `bench` (guests/bench.dts) measures with
+its own counter. The table shows each figure, what it must be, and the native one beside it.",
+    options: &[
+        Opt::value("json", "FILE", "also write a list of name, value, unit and native"),
+        Opt::switch("strict", "fail if a figure is not what it must be"),
+        Opt::value("patience", "N", "wait N times as long, on a slow machine (1)"),
+    ],
+    operands: "",
+    examples: &[("cargo xtask bench --json figures.json", "the table, and the list for other programs")],
+    run,
+};
+
+/// What QEMU is told so that a run repeats to the instruction.
+const REPEATABLE: &[&str] =
+    &["-icount", "shift=0,sleep=off", "-rtc", "base=2026-01-01T00:00:00,clock=vm"];
+
+/// The guest kernel's command line: nothing random, nothing on the console that is not asked for.
+const LINUX: &str = "console=ttyAMA0 quiet nokaslr";
+
+/// The guest's shell is waiting.
+const SHELL: &str = "guest:/# ";
+
+/// The tree of the guest program that measures, and the last line that it prints.
+const PROGRAM: &str = "bench";
+const PROGRAM_ENDS: &str = "BENCH done";
+
+/// Seconds that a run may take: the counting makes QEMU five times slower.
+const SECONDS: u64 = 240;
+
+/// What all runs have in common.
+struct Bench<'a> {
+    context: &'a Context,
+    counter: Counter,
+    image: PathBuf,
+    patience: u32,
+}
+
+fn run(context: &Context, parsed: &Parsed) -> Result<()> {
+    setup::prepare_machine(context)?;
+    let image = build::build(context, Profile::Release)?.image;
+    let counter = Counter::build(context)?;
+    let patience = parsed.number("patience")?.unwrap_or(1).max(1);
+    if context.dry_run {
+        return Ok(());
+    }
+    let bench = Bench { context, counter, image, patience };
+    let mut figures = Figures::default();
+    figures.add("image file", std::fs::metadata(&bench.image)?.len(), "bytes", None);
+    bench.power_on(&mut figures)?;
+    bench.program(&mut figures)?;
+    bench.linux(&mut figures)?;
+    print!("{figures}");
+    if let Some(file) = parsed.value("json") {
+        write(Path::new(file), figures.json().as_bytes())?;
+    }
+    let missed = figures.missed();
+    if parsed.flag("strict") && !missed.is_empty() {
+        bail!("not what they must be: {}", missed.join(", "));
+    }
+    Ok(())
+}
+
+impl Bench<'_> {
+    /// The machine that everything is counted on.
+    fn machine(&self) -> Result<Machine> {
+        let mut machine = Machine::new(Board::load(self.context, "virt-gicv3")?);
+        machine.board.machine.push_str(",dtb-randomness=off");
+        machine.words.extend(REPEATABLE.iter().map(|word| (*word).to_owned()));
+        Ok(machine)
+    }
+
+    /// Runs the hypervisor until its console shows the last mark; returns the counts at each mark
+    /// and all that was printed.
+    fn measure(&self, name: &str, machine: &mut Machine, marks: &[&str]) -> Result<(Vec<Counts>, String)> {
+        eprintln!("measuring: {name}");
+        let archive = self.context.out.join("bench/host.cpio");
+        machine.write_archive(self.context, &archive)?;
+        machine.words.extend(self.counter.words(self.context, marks)?);
+        let mut qemu = machine.command(self.context, &self.image, &archive, Terminal::Pipes)?;
+        self.watch(name, &mut qemu, marks)
+    }
+
+    fn watch(&self, name: &str, qemu: &mut std::process::Command, marks: &[&str]) -> Result<(Vec<Counts>, String)> {
+        let log = self.context.out.join("bench").join(format!("{name}.log"));
+        if self.context.verbose {
+            eprintln!("+ {}", crate::shell::show(qemu));
+        }
+        let mut console = Console::start(qemu, &log, self.patience, false)?;
+        let result = console.expect(marks.last().copied().unwrap_or(PROMPT), SECONDS);
+        let text = console.stop();
+        result.with_context(|| format!("while measuring {name}; see {}", self.context.show(&log)))?;
+        Ok((self.counter.read(self.context, marks.len())?, text))
+    }
+
+    fn power_on(&self, figures: &mut Figures) -> Result<()> {
+        let mut machine = self.machine()?;
+        machine.guests.count = 0;
+        let (counts, _) = self.measure("power-on", &mut machine, &["", PROMPT])?;
+        for (name, counts) in ["power-on to first line", "power-on to prompt"].iter().zip(&counts) {
+            figures.add(name, counts.all(), "instructions", None);
+        }
+        Ok(())
+    }
+
+    /// The guest program prints lines `BENCH name value unit`, a dash for each blank in a name.
+    fn program(&self, figures: &mut Figures) -> Result<()> {
+        if !self.context.root.join("guests").join(format!("{PROGRAM}.dts")).exists() {
+            eprintln!("there is no guests/{PROGRAM}.dts: its figures are left out");
+            return Ok(());
+        }
+        let mut machine = self.machine()?;
+        machine.guests.tree = PROGRAM.to_owned();
+        machine.attach = true;
+        let (_, text) = self.measure("program", &mut machine, &[PROGRAM_ENDS])?;
+        figures.add_lines(&text);
+        Ok(())
+    }
+
+    fn linux(&self, figures: &mut Figures) -> Result<()> {
+        let mut machine = self.machine()?;
+        machine.guests.append = Some(LINUX.to_owned());
+        machine.attach = true;
+        let (hosted, _) = self.measure("linux", &mut machine, &[SHELL])?;
+        let native = self.native_linux()?;
+        if let (Some(hosted), Some(native)) = (hosted.first(), native.first()) {
+            figures.add("EL2 in a Linux boot", hosted.hypervisor(), "instructions", Some(0));
+            figures.add("entries to EL2 in a Linux boot", hosted.entries, "entries", Some(0));
+            figures.add("guest's own in a Linux boot", hosted.guest(), "instructions", Some(native.guest()));
+        }
+        Ok(())
+    }
+
+    /// The same kernel on the same machine without the hypervisor.
+    fn native_linux(&self) -> Result<Vec<Counts>> {
+        eprintln!("measuring: linux without the hypervisor");
+        let mut machine = self.machine()?;
+        machine.board.machine = machine.board.machine.replace("virtualization=on", "virtualization=off");
+        machine.memory = Some(256);
+        let mut qemu = machine.bare(self.context, Terminal::Pipes)?;
+        qemu.arg("-kernel").arg(Image::Linux.path(self.context));
+        qemu.arg("-initrd").arg(Image::Initrd.path(self.context));
+        qemu.args(["-append", LINUX]).args(REPEATABLE).args(self.counter.words(self.context, &[SHELL])?);
+        Ok(self.watch("native", &mut qemu, &[SHELL])?.0)
+    }
+}

@@ -1,0 +1,60 @@
+//! From power-on to the prompt and to power-off.
+
+use super::{BOOT, Scenario};
+
+pub(super) const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "boot-to-prompt",
+        about: "without guests: the log, the prompt, the version, power-off",
+        board: "virt-gicv3",
+        machine: |machine| machine.guests.count = 0,
+        script: |console| {
+            console.expect("INIT: ", BOOT)?;
+            console.prompt(BOOT)?;
+            console.check("version", "Xvisor")?;
+            console.check("echo one two", "one two")?;
+            console.line("shutdown")?;
+            console.ended(20)
+        },
+    },
+    Scenario {
+        name: "boot-command",
+        about: "vmm.bootcmd is done before the prompt, each command of it",
+        board: "virt-gicv2",
+        machine: |machine| {
+            machine.guests.count = 0;
+            machine.boot_command = Some("echo first;echo second".to_owned());
+        },
+        script: |console| {
+            console.expect("\nfirst\n", BOOT)?;
+            console.expect("\nsecond\n", BOOT)?;
+            console.prompt(BOOT).map(drop)
+        },
+    },
+    Scenario {
+        name: "reset",
+        about: "`reset` starts the machine again",
+        board: "virt-gicv3",
+        machine: |machine| machine.guests.count = 0,
+        script: |console| {
+            console.prompt(BOOT)?;
+            console.line("reset")?;
+            console.expect("INIT: ", BOOT)?;
+            console.prompt(BOOT).map(drop)
+        },
+    },
+    Scenario {
+        name: "four-gigabytes",
+        about: "4 GiB of memory are all found",
+        board: "virt-gicv3",
+        machine: |machine| {
+            machine.guests.count = 0;
+            machine.memory = Some(4096);
+        },
+        script: |console| {
+            console.prompt(BOOT)?;
+            console.check("host info", "aarch64")?;
+            console.check("host ram info", "4096").map(drop)
+        },
+    },
+];

@@ -1,0 +1,112 @@
+//! What `guest` does to guests: create, kick, pause, resume, reset, halt, destroy.
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::{BOOT, LINUX, LINUX_UP, SHELL, Scenario, shell};
+use crate::test::console::Console;
+
+pub(super) const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "life-cycle",
+        about: "pause, resume, reset, halt, destroy and create do what they say",
+        board: "virt-gicv3",
+        machine: |_| {},
+        script: life_cycle,
+    },
+    Scenario {
+        name: "a-thousand-guests",
+        about: "creating and destroying a guest 1 000 times leaves the same memory free",
+        board: "virt-gicv3",
+        machine: |machine| machine.guests.count = 0,
+        script: a_thousand_guests,
+    },
+    Scenario {
+        name: "guest-powers-off",
+        about: "a guest that powers itself off or restarts is the only one that does",
+        board: "virt-gicv3",
+        machine: |_| {},
+        script: guest_powers_off,
+    },
+];
+
+/// Waits for a Linux that is starting while its console is bound.
+fn up(console: &mut Console) -> Result<()> {
+    console.expect(LINUX_UP, LINUX)?;
+    console.expect(SHELL, 60).map(drop)
+}
+
+fn life_cycle(console: &mut Console) -> Result<()> {
+    console.prompt(BOOT)?;
+    console.attach("guest0/uart0")?;
+    up(console)?;
+    console.detach()?;
+
+    console.command("guest pause guest0")?;
+    console.check("vcpu list", "Paused")?;
+    console.attach("guest0/uart0")?;
+    console.line("echo paused guests do not $((1 + 1))")?;
+    ensure!(console.expect("do not 2", 3).is_err(), "a paused guest answers");
+    console.detach()?;
+    console.command("guest resume guest0")?;
+    console.attach("guest0/uart0")?;
+    console.line("")?;
+    console.expect(SHELL, 30)?;
+    shell(console, "echo three is $((1 + 2))", "is 3")?;
+    console.detach()?;
+
+    console.command("guest reset guest0")?;
+    console.command("guest kick guest0")?;
+    console.attach("guest0/uart0")?;
+    up(console)?;
+    console.detach()?;
+
+    console.command("guest halt guest0")?;
+    console.check("vcpu list", "Halted")?;
+    console.command("guest destroy guest0")?;
+    ensure!(!console.command("guest list")?.contains("guest0"), "the destroyed guest is still there");
+
+    console.command("guest create guest0")?;
+    console.command("guest kick guest0")?;
+    console.attach("guest0/uart0")?;
+    up(console)?;
+    console.detach()
+}
+
+fn a_thousand_guests(console: &mut Console) -> Result<()> {
+    console.prompt(BOOT)?;
+    console.command("vfs guest_fdt_load guest0 /guests/virt-v8.dtb 1")?;
+    let cycle = |console: &mut Console| -> Result<()> {
+        console.command("guest create guest0;guest destroy guest0").map(drop)
+    };
+    // The first ones may leave something behind that is kept for all: the heap has grown.
+    for _ in 0..20 {
+        cycle(console)?;
+    }
+    let before = free_memory(console)?;
+    for _ in 0..1000 {
+        cycle(console)?;
+    }
+    let after = free_memory(console)?;
+    ensure!(before == after, "memory is lost:\n{before}\nbecame\n{after}");
+    Ok(())
+}
+
+/// The lines of `host ram info` that tell of free memory.
+fn free_memory(console: &mut Console) -> Result<String> {
+    let output = console.command("host ram info")?;
+    let lines: Vec<&str> = output.lines().filter(|line| line.to_ascii_lowercase().contains("free")).collect();
+    ensure!(!lines.is_empty(), "`host ram info` tells nothing of free memory:\n{output}");
+    Ok(lines.join("\n"))
+}
+
+fn guest_powers_off(console: &mut Console) -> Result<()> {
+    console.prompt(BOOT)?;
+    console.attach("guest0/uart0")?;
+    up(console)?;
+    console.line("reboot")?;
+    up(console).context("after the guest's own reboot")?;
+    console.line("poweroff")?;
+    console.expect("Power down", 30)?;
+    console.detach()?;
+    console.check("guest list", "guest0").map(drop)
+}

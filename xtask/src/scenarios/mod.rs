@@ -1,0 +1,71 @@
+//! Whole-system tests: scripts that type at the hypervisor's console and read it.
+//!
+//! To add one: a [`Scenario`] in one of the files here, or a new file with a table of its own and a
+//! line in [`TABLES`].
+
+mod boot;
+mod firmware;
+mod lifecycle;
+mod linux;
+mod terminal;
+
+use anyhow::Result;
+
+use crate::machine::Machine;
+use crate::test::console::Console;
+
+/// One test of the whole.
+pub(crate) struct Scenario {
+    /// What `--only` takes: words with dashes.
+    pub(crate) name: &'static str,
+    /// What it shows, in one line.
+    pub(crate) about: &'static str,
+    /// One of `boards/*.toml`.
+    pub(crate) board: &'static str,
+    /// Changes to the board, the guests and what happens at start.
+    pub(crate) machine: fn(&mut Machine),
+    /// What is typed and expected.
+    pub(crate) script: fn(&mut Console) -> Result<()>,
+}
+
+/// Every file's table, the quickest and most telling first.
+const TABLES: &[&[Scenario]] =
+    &[boot::SCENARIOS, terminal::SCENARIOS, linux::SCENARIOS, lifecycle::SCENARIOS, firmware::SCENARIOS];
+
+/// All scenarios, in the order in which they run.
+pub(crate) fn all() -> impl Iterator<Item = &'static Scenario> {
+    TABLES.iter().copied().flatten()
+}
+
+/// Seconds from power-on to the first prompt, with room for a busy machine.
+const BOOT: u64 = 60;
+
+/// Seconds in which a guest's Linux has come up, with room for a busy machine and a second guest.
+const LINUX: u64 = 180;
+
+/// What the guest's `init` prints when its shell is about to start.
+const LINUX_UP: &str = "The guest is up: Linux";
+
+/// The guest's shell is waiting.
+const SHELL: &str = "guest:/# ";
+
+/// Types a command at the guest's shell and waits until it has printed `wanted` and prompts again.
+fn shell(console: &mut Console, command: &str, wanted: &str) -> Result<()> {
+    console.line(command)?;
+    console.expect(wanted, 30)?;
+    console.expect(SHELL, 30).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scenarios_have_names_of_their_own() {
+        let mut names: Vec<&str> = all().map(|scenario| scenario.name).collect();
+        names.sort_unstable();
+        let count = names.len();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+}

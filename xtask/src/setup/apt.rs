@@ -1,0 +1,224 @@
+//! apt-get with a folder of its own for sources and lists, so that nothing of the machine's
+//! configuration is changed.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+use super::sources::Sources;
+use crate::context::{Context, make_folder, write};
+use crate::shell::{self, Progress};
+
+/// What to do when something cannot be fetched.
+const OFFLINE: &str = "is there a network, and do this machine's own package sources work (`apt-get update`)?";
+
+/// A private view of the package archive.
+pub(crate) struct Apt<'a> {
+    context: &'a Context,
+    folder: PathBuf,
+    /// The foreign architecture whose packages are looked at, with nothing installed; `None` for
+    /// the machine itself.
+    architecture: Option<&'static str>,
+}
+
+/// A package that can be fetched.
+pub(crate) struct Candidate {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    /// Bytes to fetch.
+    pub(crate) size: u64,
+}
+
+impl<'a> Apt<'a> {
+    /// For installing on this machine: its own release, and that release's backports.
+    pub(crate) fn for_this_machine(context: &'a Context, sources: &Sources) -> Result<Self> {
+        let apt = Self { context, folder: context.cache().join("apt-host"), architecture: None };
+        apt.begin(&sources.for_suite(&sources.codename, true))?;
+        Ok(apt)
+    }
+
+    /// For unpacking packages of another architecture and release.
+    pub(crate) fn foreign(
+        context: &'a Context,
+        sources: &Sources,
+        architecture: &'static str,
+        suite: &str,
+    ) -> Result<Self> {
+        let folder = context.cache().join(format!("apt-{architecture}-{suite}"));
+        let apt = Self { context, folder, architecture: Some(architecture) };
+        apt.begin(&sources.for_suite(suite, false))?;
+        Ok(apt)
+    }
+
+    fn begin(&self, sources: &str) -> Result<()> {
+        ensure!(
+            shell::find_program("apt-get").is_some(),
+            "this needs apt-get, and this machine has none: it is no Debian. Install by hand what is missing"
+        );
+        for folder in ["lists/partial", "cache/archives/partial", "download"] {
+            make_folder(&self.folder.join(folder))?;
+        }
+        write(&self.folder.join("private.sources"), sources.as_bytes())?;
+        write(&self.folder.join("status"), b"")?;
+        let what = match self.architecture {
+            Some(architecture) => format!("fetching Debian's list of {architecture} packages (about 10 MB)"),
+            None => "fetching Debian's list of packages (about 10 MB)".to_owned(),
+        };
+        let mut update = self.command("apt-get");
+        update.args(["-q", "-o", "APT::Update::Error-Mode=any", "update"]);
+        self.watched(&mut update, &what, None).with_context(|| format!("no list of packages: {OFFLINE}"))
+    }
+
+    /// `program` (`apt-get` or `apt-cache`) looking at the private lists.
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.env("LC_ALL", "C").env("DEBIAN_FRONTEND", "noninteractive");
+        self.options(&mut command);
+        command
+    }
+
+    fn options(&self, command: &mut Command) {
+        let mut option = |name: &str, value: &str| {
+            command.args(["-o", &format!("{name}={value}")]);
+        };
+        let inside = |name: &str| self.folder.join(name).display().to_string();
+        option("Dir::Etc::SourceList", &inside("private.sources"));
+        option("Dir::Etc::SourceParts", "/dev/null");
+        option("Dir::State::Lists", &inside("lists"));
+        option("Dir::Cache::pkgcache", "");
+        option("Dir::Cache::srcpkgcache", "");
+        option("Acquire::Languages", "none");
+        // The private folder need not be readable to apt's own user.
+        option("APT::Sandbox::User", "root");
+        if let Some(architecture) = self.architecture {
+            option("APT::Architecture", architecture);
+            option("APT::Architectures", architecture);
+            option("Dir::State::status", &inside("status"));
+            option("Dir::Cache", &inside("cache"));
+            option("Dir::Etc::Preferences", "/dev/null");
+            option("Dir::Etc::PreferencesParts", "/dev/null");
+        }
+    }
+
+    fn watched(&self, command: &mut Command, what: &str, size: Option<u64>) -> Result<()> {
+        let download = self.folder.join("download");
+        let progress = Progress { what, expected: size.map(|size| (download.as_path(), size)) };
+        shell::watched(self.context, command, &self.folder.join("log"), Some(&progress))
+    }
+
+    /// The newest version of `package` in the archive.
+    pub(crate) fn candidate(&self, package: &str) -> Result<Candidate> {
+        let text = shell::ask(self.command("apt-cache").args(["show", "--no-all-versions", package]))
+            .with_context(|| format!("the archive has no package {package}"))?;
+        let field = |name: &str| {
+            text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
+        };
+        Ok(Candidate {
+            name: package.to_owned(),
+            version: field("Version").unwrap_or("?").to_owned(),
+            size: field("Size").and_then(|size| size.parse().ok()).unwrap_or(0),
+        })
+    }
+
+    /// The first package that `package` depends on: what a package without content stands for.
+    pub(crate) fn first_dependency(&self, package: &str) -> Result<String> {
+        let text = shell::ask(self.command("apt-cache").args(["depends", "--important", package]))
+            .with_context(|| format!("the archive has no package {package}"))?;
+        let name = text.lines().find_map(|line| line.trim().strip_prefix("Depends: "));
+        name.map(str::to_owned).with_context(|| format!("the package {package} stands for no other"))
+    }
+
+    /// Fetches packages, without installing them, and returns their files.
+    pub(crate) fn download(&self, packages: &[Candidate]) -> Result<Vec<PathBuf>> {
+        let folder = self.folder.join("download");
+        fs::remove_dir_all(&folder).or_else(|_| Ok::<(), std::io::Error>(()))?;
+        make_folder(&folder)?;
+        let size = packages.iter().map(|package| package.size).sum();
+        for package in packages {
+            eprintln!("  {} {}, {} MB", package.name, package.version, package.size.div_ceil(1_000_000));
+        }
+        let mut fetch = self.command("apt-get");
+        fetch.current_dir(&folder).args(["-q", "download"]);
+        fetch.args(packages.iter().map(|package| format!("{}={}", package.name, package.version)));
+        self.watched(&mut fetch, "fetching", Some(size)).with_context(|| format!("no packages: {OFFLINE}"))?;
+        packages
+            .iter()
+            .map(|package| {
+                let prefix = format!("{}_", package.name);
+                let mut files = fs::read_dir(&folder)?.flatten().map(|entry| entry.path());
+                files
+                    .find(|file| file.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix)))
+                    .with_context(|| format!("apt-get fetched no file for {}", package.name))
+            })
+            .collect()
+    }
+
+    /// The versions of `package` that the release and its backports have, the release's own first.
+    pub(crate) fn versions(&self, package: &str) -> Vec<(String, Origin)> {
+        let text = shell::ask(self.command("apt-cache").args(["madison", package])).unwrap_or_default();
+        let mut versions: Vec<(String, Origin)> = text
+            .lines()
+            .filter_map(|line| {
+                let mut columns = line.split('|').map(str::trim);
+                let (_, version, place) = (columns.next()?, columns.next()?, columns.next()?);
+                let origin = if place.contains("-backports") { Origin::Backports } else { Origin::Release };
+                (!place.ends_with("Sources")).then(|| (version.to_owned(), origin))
+            })
+            .collect();
+        versions.sort_by_key(|(_, origin)| *origin == Origin::Backports);
+        versions
+    }
+
+    /// Installs packages on this machine, as root or with sudo.
+    pub(crate) fn install(&self, packages: &[&str], origin: Origin, sources: &Sources) -> Result<()> {
+        let mut command = as_root(self.context, "apt-get", &format!("install {}", packages.join(" ")))?;
+        self.options(&mut command);
+        command.args(["-q", "-y", "--no-install-recommends", "-o", "Dpkg::Options::=--force-confold"]);
+        command.args(["-o", "DPkg::Lock::Timeout=300"]);
+        if origin == Origin::Backports {
+            command.args(["-t", &format!("{}-backports", sources.codename)]);
+        }
+        command.arg("install").args(packages);
+        let what = format!("installing {}", packages.join(", "));
+        self.watched(&mut command, &what, None)
+            .with_context(|| format!("cannot install {}: {OFFLINE}", packages.join(", ")))
+    }
+}
+
+/// Which part of the archive a version comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Origin {
+    /// The machine's release itself, its updates and its security fixes.
+    Release,
+    /// The release's backports.
+    Backports,
+}
+
+/// `program` to be run as root: directly if this is root, else through sudo, which may ask for the
+/// password here.
+fn as_root(context: &Context, program: &str, purpose: &str) -> Result<Command> {
+    use std::os::unix::fs::MetadataExt as _;
+    let is_root = fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
+    let words = ["env", "LC_ALL=C", "DEBIAN_FRONTEND=noninteractive", program];
+    if is_root {
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]);
+        return Ok(command);
+    }
+    if shell::find_program("sudo").is_none() {
+        bail!("this must be done as root, and there is no sudo: {program} {purpose}");
+    }
+    if !context.dry_run {
+        eprintln!("  sudo is needed for: {program} {purpose}");
+        let allowed = Command::new("sudo").arg("-v").stdin(Stdio::inherit()).status();
+        ensure!(
+            allowed.is_ok_and(|status| status.success()),
+            "sudo was refused. As root, do: {program} {purpose}"
+        );
+    }
+    let mut command = Command::new("sudo");
+    command.arg("-n").args(words);
+    Ok(command)
+}

@@ -1,0 +1,62 @@
+//! `cargo xtask setup`: the toolchain's target, QEMU and `dtc`, and the guests' images.
+//!
+//! Everything is looked for first and fetched only if it is missing, so that a second time takes
+//! no network and next to no time.
+
+mod apt;
+mod guest;
+mod host;
+mod initramfs;
+mod sources;
+pub(crate) mod toolchain;
+
+use std::fs::File;
+
+use anyhow::{Context as _, Result};
+
+use crate::args::{Command, Parsed};
+use crate::context::{Context, make_folder};
+
+pub(crate) use guest::Image;
+
+/// The sub-command.
+pub(crate) const COMMAND: Command = Command {
+    name: "setup",
+    summary: "Get what building and running need, where it is missing",
+    about: "\
+Looks for each of these and fetches what is not there. `run`, `test` and `bench` do it by themselves,
+so this is only needed to prepare a machine that will have no network later.
+
+1. Rust's core library for the hypervisor's target. The first way that works is taken:
+   the target is installed already; `rustup target add`; built from source with the matching
+   rust-src; Debian's own matched set of compiler and sources (apt-get, as root or with sudo).
+2. qemu-system-aarch64 (10.0 or later where the release or its backports have it) and dtc, with
+   apt-get as root or with sudo. The machine's own package sources are read, not changed.
+3. Debian's arm64 kernel, busybox and U-Boot for the guests (about 100 MB to fetch), unpacked into
+   build/images. Nothing of a foreign architecture is installed on this machine.",
+    options: &[],
+    operands: "",
+    examples: &[("cargo xtask setup", "everything")],
+    run: |context, _: &Parsed| {
+        toolchain::prepare(context)?;
+        prepare_machine(context)?;
+        eprintln!("everything is there");
+        Ok(())
+    },
+};
+
+/// Gets the emulator and the guests' images.
+pub(crate) fn prepare_machine(context: &Context) -> Result<()> {
+    let _alone = lock(context)?;
+    host::prepare(context)?;
+    guest::prepare(context)
+}
+
+/// Keeps a second set-up waiting until the first is done. The lock goes when the file is dropped.
+fn lock(context: &Context) -> Result<File> {
+    let path = context.cache().join("lock");
+    make_folder(&context.cache())?;
+    let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    file.lock().with_context(|| format!("cannot lock {}", path.display()))?;
+    Ok(file)
+}

@@ -1,0 +1,112 @@
+//! `cargo xtask test`: the unit tests of everything that runs on this machine, then whole-system
+//! scenarios in QEMU.
+
+pub(crate) mod console;
+mod system;
+mod unit;
+
+pub(crate) use unit::BARE_METAL;
+
+use std::fmt;
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+
+use crate::args::{Command, Opt, Parsed};
+use crate::context::Context;
+use crate::scenarios;
+
+/// The sub-command.
+pub(crate) const COMMAND: Command = Command {
+    name: "test",
+    summary: "Run every test: of the crates on this machine, and of the whole in QEMU",
+    about: "\
+Two stages, each with its time:
+
+1. `cargo test` for every crate that compiles for this machine: all but the binary and the privileged
+   part of an architecture.
+2. Scenarios: the hypervisor boots in QEMU, and a script reads its console, types commands, attaches to
+   guests and so on. Two run at a time. What a console showed is in build/test/NAME.log; the end of it
+   is printed if a scenario fails.
+
+It sets up what is missing first, and ends with one line: N passed, N failed.",
+    options: &[
+        Opt::value("only", "NAME", "only the scenarios whose name contains NAME, and no unit tests;\nmay be given several times"),
+        Opt::switch("list", "list the scenarios"),
+        Opt::switch("unit", "only the tests of the crates"),
+        Opt::switch("system", "only the scenarios"),
+        Opt::value("jobs", "N", "how many QEMUs run at a time (2)"),
+        Opt::value("patience", "N", "wait N times as long for what is expected, on a slow machine (1)"),
+        Opt::switch("show", "copy the consoles to this terminal as they are read"),
+        crate::build::RELEASE,
+        crate::build::DEBUG,
+    ],
+    operands: "",
+    examples: &[
+        ("cargo xtask test", "everything"),
+        ("cargo xtask test --only linux-shell --show", "one scenario, looking on"),
+        ("cargo xtask test --unit", "quick: no QEMU"),
+    ],
+    run,
+};
+
+/// How many tests passed, and what failed.
+#[derive(Default)]
+pub(crate) struct Tally {
+    pub(crate) passed: usize,
+    /// One line for each.
+    pub(crate) failed: Vec<String>,
+}
+
+impl Tally {
+    fn add(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed.extend(other.failed);
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} passed, {} failed", self.passed, self.failed.len())
+    }
+}
+
+fn run(context: &Context, parsed: &Parsed) -> Result<()> {
+    if parsed.flag("list") {
+        for scenario in scenarios::all() {
+            println!("{:<22} {}", scenario.name, scenario.about);
+        }
+        return Ok(());
+    }
+    let chosen: Vec<&str> = parsed.values("only").collect();
+    let scenarios: Vec<_> = scenarios::all()
+        .filter(|scenario| chosen.is_empty() || chosen.iter().any(|part| scenario.name.contains(part)))
+        .collect();
+    if scenarios.is_empty() {
+        bail!("no scenario has such a name; `cargo xtask test --list` lists them");
+    }
+    let mut all = Tally::default();
+    let mut stage = |title: &str, work: &mut dyn FnMut() -> Result<Tally>| -> Result<()> {
+        let begun = Instant::now();
+        eprintln!("\n=== {title}");
+        let tally = work()?;
+        eprintln!("=== {title}: {tally}, {:.0} s", begun.elapsed().as_secs_f32());
+        all.add(tally);
+        Ok(())
+    };
+    if chosen.is_empty() && !parsed.flag("system") {
+        stage("tests of the crates", &mut || unit::run(context))?;
+    }
+    if !parsed.flag("unit") {
+        stage("scenarios in QEMU", &mut || system::run(context, parsed, &scenarios))?;
+    }
+    eprintln!();
+    for line in &all.failed {
+        eprintln!("failed: {line}");
+    }
+    println!("{all}");
+    if !all.failed.is_empty() {
+        bail!("not every test passed");
+    }
+    Ok(())
+}

@@ -1,0 +1,51 @@
+//! The boot arguments: `bootargs` in the host tree's `/chosen`.
+//!
+//! | argument | meaning |
+//! |---|---|
+//! | `vmm.console=<device>` | the terminal's device, by path or name; `stdout-path` otherwise |
+//! | `vmm.rtcdev=<device>` | the clock that the wall clock is set from; the first one otherwise |
+//! | `vmm.bootcmd="<command>;…"` | what the terminal runs first |
+//! | `vmm.loglevel=<0 to 7>` | up to which level log lines are shown |
+//! | `vmm.panic=reset\|halt` | what follows a crash of the hypervisor; `halt` |
+
+use alloc::string::{String, ToString};
+
+use crate::panic::{After, set_after};
+
+/// What the boot arguments say.
+#[derive(Debug, Default)]
+pub(crate) struct Options {
+    pub(crate) console: Option<String>,
+    pub(crate) rtc: Option<String>,
+    pub(crate) bootcmd: String,
+}
+
+impl Options {
+    /// Reads the line. What is not understood is reported and skipped: a typing mistake must not keep a
+    /// machine from starting.
+    pub(crate) fn parse(line: &str) -> Self {
+        let mut options = Self::default();
+        for (key, value) in cmdline::parameters(line) {
+            let text = value.unwrap_or_default();
+            match &*key {
+                "vmm.console" => options.console = Some(text.to_string()),
+                "vmm.rtcdev" => options.rtc = Some(text.to_string()),
+                "vmm.bootcmd" => options.bootcmd = text.to_string(),
+                "vmm.loglevel" => match text.parse().ok().and_then(host_log::Level::from_number) {
+                    Some(level) => host_log::set_level(level),
+                    None => host_log::warn!("boot argument vmm.loglevel={text}: not a level"),
+                },
+                "vmm.panic" => match &*text {
+                    "reset" => set_after(After::Reset),
+                    "halt" => set_after(After::Halt),
+                    _ => host_log::warn!("boot argument vmm.panic={text}: neither reset nor halt"),
+                },
+                other if other.starts_with("vmm.") => {
+                    host_log::warn!("boot argument {other}: not known");
+                }
+                _ => {}
+            }
+        }
+        options
+    }
+}

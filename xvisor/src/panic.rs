@@ -1,0 +1,122 @@
+//! The end: what, where, registers and a symbolized backtrace, then reset or halt.
+#![expect(unsafe_code, reason = "start-up code calls the crash report by a name that is not mangled")]
+
+use core::fmt::{self, Write};
+use core::panic::PanicInfo;
+
+use arch::{Boot, Cpu, Machine};
+use atomic::{AtomicBool, AtomicU8, Ordering};
+
+/// How many return addresses are told.
+const FRAMES: usize = 32;
+
+/// What to do after the report.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum After {
+    /// Stop this CPU.
+    Halt = 0,
+    /// Reset the machine.
+    Reset = 1,
+}
+
+static AFTER: AtomicU8 = AtomicU8::new(After::Halt as u8);
+/// A panic during the report must not begin another one.
+static TELLING: AtomicBool = AtomicBool::new(false);
+
+/// Chooses what follows a report: the boot argument `vmm.panic=`.
+pub(crate) fn set_after(after: After) {
+    AFTER.store(after as u8, Ordering::Relaxed);
+}
+
+/// Prints at once, past every lock.
+struct Raw;
+
+impl Write for Raw {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        Machine::early_print(text);
+        Ok(())
+    }
+}
+
+#[panic_handler]
+fn panicked(info: &PanicInfo<'_>) -> ! {
+    Machine::mask_irqs();
+    begin();
+    match info.location() {
+        Some(place) => print(format_args!("\nPANIC: {} ({place})\n", info.message())),
+        None => print(format_args!("\nPANIC: {}\n", info.message())),
+    }
+    print(format_args!("Backtrace:\n"));
+    Machine::backtrace(FRAMES, &mut |back| print_symbol(back));
+    end()
+}
+
+/// A fault that the processor found in our own code: `what` has its registers.
+#[unsafe(no_mangle)]
+fn hypervisor_crashed(what: &fmt::Arguments<'_>, frame: usize, pc: usize) -> ! {
+    Machine::mask_irqs();
+    begin();
+    print(format_args!("\nPANIC: {what}\nBacktrace:\n"));
+    print_symbol(pc);
+    Machine::backtrace_from(frame, FRAMES, &mut |back| print_symbol(back));
+    end()
+}
+
+fn begin() {
+    if TELLING.swap(true, Ordering::Relaxed) {
+        Machine::early_print("\nPANIC: another one while the first was told\n");
+        Machine::halt();
+    }
+}
+
+fn end() -> ! {
+    if AFTER.load(Ordering::Relaxed) == After::Reset as u8 {
+        Machine::early_print("Resetting.\n");
+        Machine::reset_now();
+    }
+    Machine::early_print("Halted. (vmm.panic=reset resets instead.)\n");
+    Machine::halt()
+}
+
+fn print(text: fmt::Arguments<'_>) {
+    // The console cannot fail.
+    let _ = Raw.write_fmt(text);
+}
+
+/// One line of the backtrace: the address, and the function around it.
+fn print_symbol(address: usize) {
+    let offset = address.wrapping_sub(Machine::image_base());
+    match u32::try_from(offset).ok().and_then(|offset| symbol(Machine::symbols(), offset)) {
+        Some((name, start)) => {
+            print(format_args!("   0x{address:016x}  {name} + {:#x}\n", offset as u64 - u64::from(start)));
+        }
+        None => print(format_args!("   0x{address:016x}\n")),
+    }
+}
+
+/// "SYMS", little-endian.
+const MAGIC: u32 = 0x5359_4d53;
+
+/// The function at or below `offset` in the table that the build appends (`xtask`, `symbols`): magic,
+/// count, then pairs of offset and name, sorted; the length of the names; the names, each ended by zero.
+fn symbol(table: &'static [u8], offset: u32) -> Option<(&'static str, u32)> {
+    let word = |at: usize| -> Option<u32> {
+        let bytes = table.get(at..at.checked_add(4)?)?;
+        Some(u32::from_le_bytes(bytes.try_into().ok()?))
+    };
+    if word(0)? != MAGIC {
+        return None;
+    }
+    let count = word(4)? as usize;
+    // The number of entries at or below the offset, by bisection.
+    let (mut low, mut high) = (0, count);
+    while low < high {
+        let middle = (low + high) / 2;
+        if word(8 + 8 * middle)? <= offset { low = middle + 1 } else { high = middle }
+    }
+    let entry = 8 + 8 * low.checked_sub(1)?;
+    let names = 8 + 8 * count + 4;
+    let name = table.get(names + word(entry + 4)? as usize..)?;
+    let length = name.iter().position(|&byte| byte == 0)?;
+    Some((core::str::from_utf8(name.get(..length)?).ok()?, word(entry)?))
+}
