@@ -131,7 +131,7 @@ pub(crate) fn number<T: TryFrom<u64>>(name: &str, word: &str) -> Result<T, Faile
 
 #[cfg(test)]
 mod tests {
-    use alloc::string::String;
+    use std::string::{String, ToString};
     use std::vec::Vec;
 
     use super::{Args, parameter_name};
@@ -144,7 +144,9 @@ mod tests {
     fn the_count_of_words_is_what_the_usage_says() {
         let fits = |text, count| Args::new(text, &words(count)).is_ok();
         assert!(fits("", 0) && !fits("", 1));
-        assert!(!fits("<a> [<b>]", 0) && fits("<a> [<b>]", 1) && fits("<a> [<b>]", 2) && !fits("<a> [<b>]", 3));
+        assert!(
+            !fits("<a> [<b>]", 0) && fits("<a> [<b>]", 1) && fits("<a> [<b>]", 2) && !fits("<a> [<b>]", 3)
+        );
         assert!(!fits("<a> <b> ...", 1) && fits("<a> <b> ...", 2) && fits("<a> <b> ...", 9));
         assert!(fits("[<a>] ...", 0) && fits("[<a>] ...", 9));
     }

@@ -69,7 +69,8 @@ impl Date {
     /// Prints it as Xvisor does, with `zone` before the year.
     pub(crate) fn print(self, out: &mut dyn fmt::Write, zone: &dyn fmt::Display) -> fmt::Result {
         let days = self.seconds().unwrap_or(0).div_euclid(86_400);
-        let weekday = usize::try_from((days + 4).rem_euclid(7)).ok().and_then(|day| DAYS.get(day)).unwrap_or(&"");
+        let weekday =
+            usize::try_from((days + 4).rem_euclid(7)).ok().and_then(|day| DAYS.get(day)).unwrap_or(&"");
         let month = self.month.checked_sub(1).and_then(|month| MONTHS.get(month as usize)).unwrap_or(&"");
         let Self { year, day, hour, minute, second, .. } = self;
         writeln!(out, "{weekday} {month} {day:2} {hour:02}:{minute:02}:{second:02} {zone} {year}")

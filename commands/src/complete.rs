@@ -14,7 +14,9 @@ pub fn complete(line: &str) -> Vec<String> {
     let typed = if command.ends_with(char::is_whitespace) { "" } else { words.pop().unwrap_or_default() };
     let mut found = match words.split_first() {
         None => COMMANDS.iter().map(|command| command.name.to_string()).collect(),
-        Some((name, rest)) => session::find(name).map(|command| after(command, rest, typed)).unwrap_or_default(),
+        Some((name, rest)) => {
+            session::find(name).map(|command| after(command, rest, typed)).unwrap_or_default()
+        }
     };
     found.retain(|word| word.starts_with(typed));
     found.sort_unstable();

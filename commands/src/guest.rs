@@ -9,7 +9,7 @@ use addr::{Gpa, Span};
 use arch::{Rights, Width};
 use atomic::Arc;
 use host_mem::GuestRam;
-use vm_machine::{Guest, LifeError};
+use vm_machine::{Guest, LifeError, manager};
 
 use crate::table::Table;
 use crate::{Args, Command, Failed, Form, Session, hexdump, tree};
@@ -22,11 +22,31 @@ pub(crate) const COMMAND: Command = Command {
         Form { words: "info", arguments: "<guest>", run: info },
         Form { words: "create", arguments: "<new_guest>", run: create },
         Form { words: "destroy", arguments: "<guest>", run: destroy },
-        Form { words: "reset", arguments: "<guest>", run: |s, args| order(s, args, Guest::reset, "Reset") },
-        Form { words: "kick", arguments: "<guest>", run: |s, args| order(s, args, Guest::kick, "Kicked") },
-        Form { words: "pause", arguments: "<guest>", run: |s, args| order(s, args, Guest::pause, "Paused") },
-        Form { words: "resume", arguments: "<guest>", run: |s, args| order(s, args, Guest::resume, "Resumed") },
-        Form { words: "halt", arguments: "<guest>", run: |s, args| order(s, args, Guest::halt, "Halted") },
+        Form {
+            words: "reset",
+            arguments: "<guest>",
+            run: |s, args| order(s, args, |guest| guest.reset(), "Reset"),
+        },
+        Form {
+            words: "kick",
+            arguments: "<guest>",
+            run: |s, args| order(s, args, |guest| guest.kick(), "Kicked"),
+        },
+        Form {
+            words: "pause",
+            arguments: "<guest>",
+            run: |s, args| order(s, args, |guest| guest.pause(), "Paused"),
+        },
+        Form {
+            words: "resume",
+            arguments: "<guest>",
+            run: |s, args| order(s, args, |guest| guest.resume(), "Resumed"),
+        },
+        Form {
+            words: "halt",
+            arguments: "<guest>",
+            run: |s, args| order(s, args, |guest| guest.halt(), "Halted"),
+        },
         Form { words: "dumpmem", arguments: "<guest> <gphys_addr> [<byte_count>]", run: dumpmem },
         Form { words: "region_list", arguments: "<guest>", run: region_list },
         Form { words: "region", arguments: "<guest> <gphys_addr>", run: region },
@@ -38,11 +58,11 @@ pub(crate) type Handle = Arc<Guest>;
 
 /// The guest of this name.
 pub(crate) fn find(name: &str) -> Result<Handle, Failed> {
-    vm_machine::find(name).ok_or_else(|| Failed::Because(format!("Failed to find guest \"{name}\"")))
+    manager::find(name).ok_or_else(|| Failed::Because(format!("Failed to find guest \"{name}\"")))
 }
 
 pub(crate) fn names() -> Vec<String> {
-    vm_machine::list().iter().map(|guest| guest.name().to_string()).collect()
+    manager::list().iter().map(|guest| guest.name().to_string()).collect()
 }
 
 /// A guest's memory.
@@ -53,7 +73,7 @@ pub(crate) fn memory(guest: &Guest) -> &GuestRam {
 fn list(session: &mut Session<'_>, _: &Args<'_>) -> Result<(), Failed> {
     let mut table =
         Table::new([("ID", 6), ("Name", 18), ("Endianness", 14), ("State", 12), ("Device Path", 28)]);
-    for guest in vm_machine::list() {
+    for guest in manager::list() {
         table.row([
             guest.id().to_string(),
             guest.name().to_string(),
@@ -72,8 +92,8 @@ fn info(session: &mut Session<'_>, args: &Args<'_>) -> Result<(), Failed> {
         .memory()
         .regions()
         .iter()
-        .filter(|region| region.rights != Rights::Registers)
-        .map(|region| region.span.length())
+        .filter(|region| region.rights() != Rights::Registers)
+        .map(|region| region.span().length())
         .sum();
     let (resets, reset_at) = guest.resets();
     let since = host_thread::time::now().since(reset_at).0 / 1_000_000_000;
@@ -97,13 +117,13 @@ fn create(session: &mut Session<'_>, args: &Args<'_>) -> Result<(), Failed> {
     // A copy, since building a machine takes long and the tree may be edited meanwhile.
     let descriptions = tree::copy_of(tree::GUESTS).map_err(|_| missing())?;
     let node = descriptions.root().children().find(|node| node.name() == name).ok_or_else(missing)?;
-    vm_machine::create(node).map_err(|error| Failed::Because(format!("{name}: Failed to create: {error}")))?;
+    manager::create(node).map_err(|error| Failed::Because(format!("{name}: Failed to create: {error}")))?;
     writeln!(session, "{name}: Created")?;
     Ok(())
 }
 
 fn destroy(session: &mut Session<'_>, args: &Args<'_>) -> Result<(), Failed> {
-    order(session, args, |guest| vm_machine::destroy(guest), "Destroyed")
+    order(session, args, manager::destroy, "Destroyed")
 }
 
 fn order(
@@ -129,8 +149,9 @@ fn dumpmem(session: &mut Session<'_>, args: &Args<'_>) -> Result<(), Failed> {
     let guest = find(name)?;
     let base: u64 = args.number(1)?;
     let length: u64 = args.number_or(2, DUMP)?;
-    let span = Span::<Gpa>::new(Gpa::new(base & !3), length)
-        .ok_or_else(|| Failed::Because(format!("{length} bytes at {base:#x} reach beyond the last address")))?;
+    let span = Span::<Gpa>::new(Gpa::new(base & !3), length).ok_or_else(|| {
+        Failed::Because(format!("{length} bytes at {base:#x} reach beyond the last address"))
+    })?;
     writeln!(session, "{name} physical memory {} - {}:", span.base(), span.last())?;
     let mut piece = [0; PIECE];
     let mut done = 0;
@@ -151,13 +172,11 @@ fn dumpmem(session: &mut Session<'_>, args: &Args<'_>) -> Result<(), Failed> {
 fn regions(guest: &Guest) -> Vec<(Span<Gpa>, String, &'static str)> {
     let memory = guest.memory().regions();
     let kind = |span: &Span<Gpa>| {
-        let region = memory.iter().find(|region| region.span.overlaps(span));
-        match region.map(|region| (region.rights, region.shared)) {
-            Some((Rights::Memory, false)) => "ram",
-            Some((Rights::Memory, true)) => "ram shared",
-            Some((Rights::Constant, false)) => "rom",
-            Some((Rights::Constant, true)) => "rom shared",
-            Some((Rights::Registers, _)) => "device real",
+        let region = memory.iter().find(|region| region.span().overlaps(span));
+        match region.map(|region| region.rights()) {
+            Some(Rights::Memory) => "ram",
+            Some(Rights::Constant) => "rom",
+            Some(Rights::Registers) => "device real",
             None => "device virtual",
         }
     };

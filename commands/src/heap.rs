@@ -7,7 +7,10 @@ use crate::{Args, Command, Failed, Form, Session};
 pub(crate) const COMMAND: Command = Command {
     name: "heap",
     about: "show heap status",
-    forms: &[Form { words: "info", arguments: "", run: info }, Form { words: "state", arguments: "", run: state }],
+    forms: &[
+        Form { words: "info", arguments: "", run: info },
+        Form { words: "state", arguments: "", run: state },
+    ],
 };
 
 /// Bytes as KB with three decimals.

@@ -84,8 +84,7 @@ fn cpu_stats(session: &mut Session<'_>, _: &Args<'_>) -> Result<(), Failed> {
 }
 
 fn irq_stats(session: &mut Session<'_>, _: &Args<'_>) -> Result<(), Failed> {
-    let mut table =
-        Table::new([("IRQ#", 8), ("HWIRQ#", 10), ("Name", 24), ("Chip", 24), ("CPU0", 13)]);
+    let mut table = Table::new([("IRQ#", 8), ("HWIRQ#", 10), ("Name", 24), ("Chip", 24), ("CPU0", 13)]);
     for irq in host_irq::stats().into_iter().filter(|irq| irq.enabled || irq.count > 0) {
         table.row([irq.irq.to_string(), irq.own.to_string(), irq.name, irq.chip, irq.count.to_string()]);
     }
@@ -104,7 +103,11 @@ fn ram_info(session: &mut Session<'_>, _: &Args<'_>) -> Result<(), Failed> {
         line(session, &format!("Bank{number} Start"), bank.span.base())?;
         line(session, &format!("Bank{number} Size"), format!("0x{:016x}", bank.span.length()))?;
         line(session, &format!("Bank{number} Free Frames"), format!("{0} (0x{0:08x})", bank.free_frames))?;
-        line(session, &format!("Bank{number} Frame Count"), format!("{0} (0x{0:08x})", bank.total_frames))?;
+        line(
+            session,
+            &format!("Bank{number} Frame Count"),
+            format!("{0} (0x{0:08x})", bank.span.length() >> addr::PAGE_SHIFT),
+        )?;
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use inspect::Tree;
+use vm_machine::manager;
 
 use crate::{Args, Command, Failed, Form, Session, thread};
 
@@ -18,7 +19,8 @@ fn show(session: &mut Session<'_>, args: &Args<'_>) -> Result<(), Failed> {
     let path = args.given(0).unwrap_or("");
     // Collected first: an object may be locked while it is visited, and the terminal may be slow.
     let mut text = String::new();
-    inspect::print(&root, path, &mut text).map_err(|error| Failed::Because(format!("\"{path}\": {error}")))?;
+    inspect::print(&root, path, &mut text)
+        .map_err(|error| Failed::Because(format!("\"{path}\": {error}")))?;
     core::fmt::Write::write_str(session, &text)?;
     if !text.ends_with('\n') {
         core::fmt::Write::write_str(session, "\n")?;
@@ -54,7 +56,7 @@ fn step(name: &str) -> String {
 }
 
 fn guests(tree: &mut Tree<'_>) {
-    for guest in vm_machine::list() {
+    for guest in manager::list() {
         tree.child(guest.name(), |tree| {
             tree.field("id", guest.id());
             tree.field("state", guest.state());
@@ -71,7 +73,10 @@ fn guests(tree: &mut Tree<'_>) {
             });
             tree.child("memory", |tree| {
                 for region in guest.memory().regions() {
-                    tree.field(&format!("{:#x}", region.span.base().get()), format_args!("{:?}", region.rights));
+                    tree.field(
+                        &format!("{:#x}", region.span().base().get()),
+                        format_args!("{:?}", region.rights()),
+                    );
                 }
             });
             tree.child("devices", |tree| {

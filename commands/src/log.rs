@@ -42,9 +42,9 @@ pub(crate) fn level(session: &mut Session<'_>, _: &Args<'_>) -> Result<(), Faile
 
 pub(crate) fn change_level(session: &mut Session<'_>, args: &Args<'_>) -> Result<(), Failed> {
     let number: usize = args.number(0)?;
-    let level = LEVELS
-        .get(number)
-        .ok_or_else(|| Failed::Because(alloc::format!("<level>: {number} is none of 0 to {}", LEVELS.len() - 1)))?;
+    let level = LEVELS.get(number).ok_or_else(|| {
+        Failed::Because(alloc::format!("<level>: {number} is none of 0 to {}", LEVELS.len() - 1))
+    })?;
     host_log::set_level(*level);
     writeln!(session, "New log level: {number}")?;
     Ok(())

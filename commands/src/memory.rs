@@ -19,10 +19,26 @@ pub(crate) const COMMAND: Command = Command {
         Form { words: "dump32", arguments: "<phys_addr> <count>", run: |s, args| dump(s, args, Width::B4) },
         Form { words: "dump64", arguments: "<phys_addr> <count>", run: |s, args| dump(s, args, Width::B8) },
         Form { words: "crc32", arguments: "<phys_addr> <byte_count>", run: crc32 },
-        Form { words: "modify8", arguments: "<phys_addr> <value> ...", run: |_, args| modify(args, Width::B1) },
-        Form { words: "modify16", arguments: "<phys_addr> <value> ...", run: |_, args| modify(args, Width::B2) },
-        Form { words: "modify32", arguments: "<phys_addr> <value> ...", run: |_, args| modify(args, Width::B4) },
-        Form { words: "modify64", arguments: "<phys_addr> <value> ...", run: |_, args| modify(args, Width::B8) },
+        Form {
+            words: "modify8",
+            arguments: "<phys_addr> <value> ...",
+            run: |_, args| modify(args, Width::B1),
+        },
+        Form {
+            words: "modify16",
+            arguments: "<phys_addr> <value> ...",
+            run: |_, args| modify(args, Width::B2),
+        },
+        Form {
+            words: "modify32",
+            arguments: "<phys_addr> <value> ...",
+            run: |_, args| modify(args, Width::B4),
+        },
+        Form {
+            words: "modify64",
+            arguments: "<phys_addr> <value> ...",
+            run: |_, args| modify(args, Width::B8),
+        },
         Form { words: "copy", arguments: "<phys_addr> <src_phys_addr> <byte_count>", run: copy },
     ],
 };
@@ -69,7 +85,10 @@ fn modify(args: &Args<'_>, width: Width) -> Result<(), Failed> {
     for index in 1..args.count() {
         let value: u64 = args.number(index)?;
         if value & !width.mask() != 0 {
-            return Err(Failed::Because(format!("<value>: {value:#x} has more than {} bits", width.bytes() * 8)));
+            return Err(Failed::Because(format!(
+                "<value>: {value:#x} has more than {} bits",
+                width.bytes() * 8
+            )));
         }
         values.push(value);
     }

@@ -20,7 +20,11 @@ pub(crate) const COMMAND: Command = Command {
         Form { words: "sync_wallclock", arguments: "<rtc>", run: sync_wallclock },
         Form { words: "sync_device", arguments: "<rtc>", run: sync_device },
         Form { words: "get_time", arguments: "<rtc>", run: get_time },
-        Form { words: "set_time", arguments: "<rtc> <hour:minute:second> <day> <month> <year>", run: set_time },
+        Form {
+            words: "set_time",
+            arguments: "<rtc> <hour:minute:second> <day> <month> <year>",
+            run: set_time,
+        },
     ],
 };
 

@@ -13,8 +13,16 @@ pub(crate) const COMMAND: Command = Command {
         Form { words: "secs", arguments: "<count>", run: |_, args| wait(args, 1_000_000_000) },
         Form { words: "msecs", arguments: "<count>", run: |_, args| wait(args, 1_000_000) },
         Form { words: "usecs", arguments: "<count>", run: |_, args| wait(args, 1_000) },
-        Form { words: "test_secs", arguments: "<iterations> <count>", run: |s, args| test(s, args, 1_000_000_000) },
-        Form { words: "test_msecs", arguments: "<iterations> <count>", run: |s, args| test(s, args, 1_000_000) },
+        Form {
+            words: "test_secs",
+            arguments: "<iterations> <count>",
+            run: |s, args| test(s, args, 1_000_000_000),
+        },
+        Form {
+            words: "test_msecs",
+            arguments: "<iterations> <count>",
+            run: |s, args| test(s, args, 1_000_000),
+        },
         Form { words: "test_usecs", arguments: "<iterations> <count>", run: |s, args| test(s, args, 1_000) },
     ],
 };

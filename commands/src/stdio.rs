@@ -26,7 +26,8 @@ fn device(session: &mut Session<'_>, _: &Args<'_>) -> Result<(), Failed> {
 
 fn change_device(session: &mut Session<'_>, args: &Args<'_>) -> Result<(), Failed> {
     let name = args.text(0)?;
-    let device = chardev::find(name).ok_or_else(|| Failed::Because(format!("no character device \"{name}\"")))?;
+    let device =
+        chardev::find(name).ok_or_else(|| Failed::Because(format!("no character device \"{name}\"")))?;
     writeln!(session, "New I/O Device: {name}")?;
     session.flush();
     chardev::set_console(device);

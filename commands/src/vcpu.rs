@@ -11,7 +11,7 @@ use core::fmt::Write;
 use arch::Nanos;
 use atomic::Arc;
 use host_thread::{Info, Kind};
-use vm_machine::{Guest, Vcpu, VcpuState};
+use vm_machine::{Guest, Vcpu, VcpuState, manager};
 
 use crate::table::Table;
 use crate::{Args, Command, Failed, Form, Session, thread};
@@ -36,7 +36,7 @@ pub(crate) const COMMAND: Command = Command {
 /// All virtual CPUs of guests, with the guests.
 fn all() -> Vec<(Arc<Guest>, Arc<Vcpu>)> {
     let mut all = Vec::new();
-    for guest in vm_machine::list() {
+    for guest in manager::list() {
         all.extend(guest.vcpus().iter().map(|vcpu| (guest.clone(), vcpu.clone())));
     }
     all

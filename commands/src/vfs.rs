@@ -77,7 +77,8 @@ fn mount(session: &mut Session<'_>, args: &Args<'_>) -> Result<(), Failed> {
         host_thread::sleep(arch::Nanos::from_millis(1000));
     }
     host_vfs::mount(source, path)?;
-    let filesystem = host_vfs::mounts().into_iter().find(|mount| mount.path == path).map(|mount| mount.filesystem);
+    let filesystem =
+        host_vfs::mounts().into_iter().find(|mount| mount.path == path).map(|mount| mount.filesystem);
     writeln!(session, "Mounted {source} using {} at {path}", filesystem.unwrap_or("its filesystem"))?;
     Ok(())
 }
@@ -100,10 +101,11 @@ fn ls(session: &mut Session<'_>, args: &Args<'_>) -> Result<(), Failed> {
         };
         write!(session, "{letter}")?;
         for (bit, letter) in (0..9).rev().zip("rwxrwxrwx".chars()) {
-            write!(session, "{}", if stat.mode >> bit & 1 == 1 { letter } else { '-' })?;
+            write!(session, "{}", if stat.permissions >> bit & 1 == 1 { letter } else { '-' })?;
         }
         let date = Date::from_seconds(i64::try_from(stat.modified).unwrap_or(0));
-        let day = format!("{:04}-{:02}-{:02} {:02}:{:02}", date.year, date.month, date.day, date.hour, date.minute);
+        let day =
+            format!("{:04}-{:02}-{:02} {:02}:{:02}", date.year, date.month, date.day, date.hour, date.minute);
         writeln!(session, " {:>12} {day} {}{slash}", stat.length, entry.name)?;
     }
     writeln!(session, "total {}", entries.len())?;

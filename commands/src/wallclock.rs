@@ -61,7 +61,8 @@ pub(crate) fn date(args: &Args<'_>, first: usize) -> Result<i64, Failed> {
         minute: u32::from(time.minute),
         second: u32::from(time.second),
     };
-    date.seconds().ok_or_else(|| Failed::because("this date does not exist, or lies before 1970 or after 9999"))
+    date.seconds()
+        .ok_or_else(|| Failed::because("this date does not exist, or lies before 1970 or after 9999"))
 }
 
 fn get_time(session: &mut Session<'_>, _: &Args<'_>) -> Result<(), Failed> {
@@ -101,9 +102,12 @@ mod tests {
 
     #[test]
     fn zones_are_read_and_printed() {
-        for (word, minutes, printed) in
-            [("+5:30", 330, "UTC+5:30"), ("-3:0", -180, "UTC-3:00"), ("+0:0", 0, "UTC"), ("-0:30", -30, "UTC-0:30")]
-        {
+        for (word, minutes, printed) in [
+            ("+5:30", 330, "UTC+5:30"),
+            ("-3:0", -180, "UTC-3:00"),
+            ("+0:0", 0, "UTC"),
+            ("-0:30", -30, "UTC-0:30"),
+        ] {
             assert_eq!(zone(word), Ok(minutes));
             assert_eq!(Zone(minutes).to_string(), printed);
         }

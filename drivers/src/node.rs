@@ -38,9 +38,9 @@ impl<'t> Node<'t> {
     /// `reg` has no such element, is misshapen, or its bus does not reach the processor.
     pub fn span(&self, index: usize) -> Result<Span<Hpa>, Declined> {
         let region = self.0.region(index)?;
-        Span::<Hpa>::new(Hpa::new(region.start), region.size)
-            .filter(|span| span.length() != 0)
-            .ok_or_else(|| Declined::Broken(alloc::format!("property \"reg\": element {index} is empty or wraps")))
+        Span::<Hpa>::new(Hpa::new(region.start), region.size).filter(|span| span.length() != 0).ok_or_else(
+            || Declined::Broken(alloc::format!("property \"reg\": element {index} is empty or wraps")),
+        )
     }
 
     /// The registers of element `index` of `reg`, for this driver alone.

@@ -115,9 +115,8 @@ fn drivers_of<'a>(
     catalog: &'a [&'static Driver],
     node: fdt::Node<'a>,
 ) -> impl Iterator<Item = &'static Driver> + 'a {
-    node.compatibles().flat_map(|model| {
-        catalog.iter().copied().filter(move |driver| driver.compatible.contains(&model))
-    })
+    node.compatibles()
+        .flat_map(|model| catalog.iter().copied().filter(move |driver| driver.compatible.contains(&model)))
 }
 
 fn record(node: fdt::Node<'_>, path: &str, driver: &Driver, state: State, running: Option<Running>) {
@@ -155,7 +154,11 @@ mod tests {
     static CLOCK_RUNS: AtomicBool = AtomicBool::new(false);
 
     fn needs_clock(_: &Node<'_>) -> Result<Running, Declined> {
-        if CLOCK_RUNS.load(Ordering::Relaxed) { Ok(Box::new(())) } else { Err(Declined::Later("a clock".into())) }
+        if CLOCK_RUNS.load(Ordering::Relaxed) {
+            Ok(Box::new(()))
+        } else {
+            Err(Declined::Later("a clock".into()))
+        }
     }
     fn clock(_: &Node<'_>) -> Result<Running, Declined> {
         CLOCK_RUNS.store(true, Ordering::Relaxed);
@@ -207,9 +210,15 @@ mod tests {
             }
         }
         probe_with(CATALOG, &tree, Stage::ALL);
-        let found: Vec<_> = devices().into_iter().filter(|device| device.path.starts_with("/test/")).collect();
-        let state = |name: &str| found.iter().find(|device| device.name == name).map(|device| device.state.clone());
-        assert_eq!(state("user"), Some(State::Running), "it waited for the clock, which comes later in the tree");
+        let found: Vec<_> =
+            devices().into_iter().filter(|device| device.path.starts_with("/test/")).collect();
+        let state =
+            |name: &str| found.iter().find(|device| device.name == name).map(|device| device.state.clone());
+        assert_eq!(
+            state("user"),
+            Some(State::Running),
+            "it waited for the clock, which comes later in the tree"
+        );
         assert_eq!(state("clock"), Some(State::Running));
         assert_eq!(state("thing"), Some(State::Running), "the particular driver stepped back");
         assert_eq!(state("orphan"), Some(State::Waiting("nobody".into())));

@@ -14,9 +14,16 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod id;
 mod irqchip;
+mod memory;
+mod misc;
+mod rtc;
+mod serial;
+#[cfg(test)]
+mod tests;
 
 use vm_machine::Model;
 
 /// All kinds of devices, class by class.
-pub const CATALOG: &[&[&Model]] = &[irqchip::MODELS];
+pub const CATALOG: &[&[&Model]] = &[irqchip::MODELS, serial::MODELS, rtc::MODELS, memory::MODELS, misc::MODELS];

@@ -17,7 +17,7 @@ use crate::panic::{After, set_after};
 pub(crate) struct Options {
     pub(crate) console: Option<String>,
     pub(crate) rtc: Option<String>,
-    pub(crate) bootcmd: String,
+    pub(crate) bootcmd: Option<String>,
 }
 
 impl Options {
@@ -25,17 +25,17 @@ impl Options {
     /// machine from starting.
     pub(crate) fn parse(line: &str) -> Self {
         let mut options = Self::default();
-        for (key, value) in cmdline::parameters(line) {
-            let text = value.unwrap_or_default();
-            match &*key {
+        for parameter in cmdline::parameters(line) {
+            let text = parameter.value.unwrap_or_default();
+            match parameter.key {
                 "vmm.console" => options.console = Some(text.to_string()),
                 "vmm.rtcdev" => options.rtc = Some(text.to_string()),
-                "vmm.bootcmd" => options.bootcmd = text.to_string(),
+                "vmm.bootcmd" => options.bootcmd = Some(text.to_string()),
                 "vmm.loglevel" => match text.parse().ok().and_then(host_log::Level::from_number) {
                     Some(level) => host_log::set_level(level),
                     None => host_log::warn!("boot argument vmm.loglevel={text}: not a level"),
                 },
-                "vmm.panic" => match &*text {
+                "vmm.panic" => match text {
                     "reset" => set_after(After::Reset),
                     "halt" => set_after(After::Halt),
                     _ => host_log::warn!("boot argument vmm.panic={text}: neither reset nor halt"),

@@ -47,7 +47,7 @@ fn panicked(info: &PanicInfo<'_>) -> ! {
         None => print(format_args!("\nPANIC: {}\n", info.message())),
     }
     print(format_args!("Backtrace:\n"));
-    Machine::backtrace(FRAMES, &mut |back| print_symbol(back));
+    Machine::backtrace(FRAMES, &mut |back| print_caller(back));
     end()
 }
 
@@ -58,7 +58,7 @@ fn hypervisor_crashed(what: &fmt::Arguments<'_>, frame: usize, pc: usize) -> ! {
     begin();
     print(format_args!("\nPANIC: {what}\nBacktrace:\n"));
     print_symbol(pc);
-    Machine::backtrace_from(frame, FRAMES, &mut |back| print_symbol(back));
+    Machine::backtrace_from(frame, FRAMES, &mut |back| print_caller(back));
     end()
 }
 
@@ -83,12 +83,24 @@ fn print(text: fmt::Arguments<'_>) {
     let _ = Raw.write_fmt(text);
 }
 
-/// One line of the backtrace: the address, and the function around it.
+/// A return address. The call lies before it; after a call that never returns, another function may begin.
+fn print_caller(back: usize) {
+    print_line(back, back.wrapping_sub(1));
+}
+
+/// An address where something happened.
 fn print_symbol(address: usize) {
-    let offset = address.wrapping_sub(Machine::image_base());
+    print_line(address, address);
+}
+
+/// One line of the backtrace: the address, and the function around `inside`.
+fn print_line(address: usize, inside: usize) {
+    let base = Machine::image_base();
+    let offset = inside.wrapping_sub(base);
     match u32::try_from(offset).ok().and_then(|offset| symbol(Machine::symbols(), offset)) {
         Some((name, start)) => {
-            print(format_args!("   0x{address:016x}  {name} + {:#x}\n", offset as u64 - u64::from(start)));
+            let into = address.wrapping_sub(base).wrapping_sub(start as usize);
+            print(format_args!("   0x{address:016x}  {name} + {into:#x}\n"));
         }
         None => print(format_args!("   0x{address:016x}\n")),
     }

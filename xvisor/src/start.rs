@@ -43,7 +43,9 @@ fn start(info: StartInfo) -> Result<(), Wrong> {
     Machine::enable(&IrqsOff::now()).map_err(|arch::NoVirt(why)| alloc::format!("guests cannot run here: {why}"))?;
 
     host_log::init!("device driver framework");
-    vm_machine::seed(tree.find("/chosen").and_then(|chosen| chosen.property("rng-seed")).map(|seed| seed.bytes()));
+    if let Some(seed) = tree.find("/chosen").and_then(|chosen| chosen.property("rng-seed")) {
+        vm_vcpu::entropy::stir(seed.bytes());
+    }
     drivers::probe(&tree, Stage::ALL);
     drivers::report();
     check_drivers()?;
@@ -51,18 +53,26 @@ fn start(info: StartInfo) -> Result<(), Wrong> {
     set_wall_clock(&options);
 
     host_log::init!("device emulation framework");
-    vm_machine::use_catalog(emulators::CATALOG);
-    if let Some(initrd) = tree.initrd().ok().flatten().and_then(|range| Span::new(Hpa::new(range.start), range.end - range.start)) {
-        match host_mem::boot_image(initrd) {
-            Some(bytes) => host_vfs::publish_image("initrd", bytes),
-            None => host_log::warn!("the initrd at {initrd} is not in RAM: ignored"),
-        }
-    }
+    vm_machine::manager::use_catalog(emulators::CATALOG);
+    publish_initrd(&tree);
     commands::tree::set(tree);
 
     host_log::init!("management terminal");
-    daemons::mterm::start(&options.bootcmd).map_err(wrong("the terminal"))?;
+    daemons::mterm::start(options.bootcmd.as_deref(), GREETING).map_err(wrong("the terminal"))?;
     Ok(())
+}
+
+/// What the terminal shows before its first prompt.
+const GREETING: &str = "Type \"help\" for the commands, Tab to complete. \"vserial bind guest0/uart0\" attaches to a guest.";
+
+/// Makes the boot loader's initrd known to `vfs mount`.
+fn publish_initrd(tree: &Tree) {
+    let Some(range) = tree.initrd().ok().flatten() else { return };
+    let span = Span::<Hpa>::new(Hpa::new(range.start), range.end - range.start);
+    match span.and_then(host_mem::boot_image) {
+        Some(bytes) => host_vfs::publish_image("initrd", bytes),
+        None => host_log::warn!("the initrd at {:#x} is not in RAM: ignored", range.start),
+    }
 }
 
 /// Turns an error into a line that names what was being done.

@@ -91,6 +91,13 @@ impl Cpu for Aarch64 {
         &this(masked).nesting
     }
 
+    #[inline(always)]
+    fn nesting_here() -> &'static Nesting {
+        let block = get!("tpidr_el2") as *const PerCpu;
+        // SAFETY: `start` set TPIDR_EL2 to a static block before anything could ask.
+        unsafe { &(*block).nesting }
+    }
+
     fn wait(_masked: &IrqsOff<Self>) {
         // SAFETY: WFI returns when an interrupt is pending, masked or not.
         unsafe { core::arch::asm!("dsb sy", "wfi", options(nostack, preserves_flags)) };

@@ -49,7 +49,8 @@ pub(super) fn bus_device_list(session: &mut Session<'_>, args: &Args<'_>) -> Res
 
 pub(super) fn class_device_list(session: &mut Session<'_>, args: &Args<'_>) -> Result<(), Failed> {
     let class = args.text(0)?;
-    let devices: Vec<Device> = drivers::devices().into_iter().filter(|device| device.class == class).collect();
+    let devices: Vec<Device> =
+        drivers::devices().into_iter().filter(|device| device.class == class).collect();
     if devices.is_empty() {
         return Err(Failed::Because(format!("no class \"{class}\"")));
     }
@@ -57,7 +58,8 @@ pub(super) fn class_device_list(session: &mut Session<'_>, args: &Args<'_>) -> R
 }
 
 fn print(session: &mut Session<'_>, devices: Vec<Device>) -> Result<(), Failed> {
-    let mut table = Table::new([("Num#", 6), ("Device Name", 28), ("Parent", 16), ("Driver", 14), ("State", 14)]);
+    let mut table =
+        Table::new([("Num#", 6), ("Device Name", 28), ("Parent", 16), ("Driver", 14), ("State", 14)]);
     for (number, device) in devices.into_iter().enumerate() {
         let parent = device.path.rsplit_once('/').map_or("", |(parent, _)| parent);
         let state = match device.state {

@@ -45,7 +45,8 @@ fn change(loaded: &mut Tree, word: &str) -> Result<(), Failed> {
         .find(place)
         .ok_or_else(|| Failed::Because(format!("the tree has no alias or path \"{place}\"")))?
         .id();
-    let values: Vec<&str> = if kind == "string" { [value].into() } else { value.split_whitespace().collect() };
+    let values: Vec<&str> =
+        if kind == "string" { [value].into() } else { value.split_whitespace().collect() };
     tree::set_from_words(loaded, node, name, kind, &values)
 }
 
@@ -73,7 +74,7 @@ fn set_cpus(loaded: &mut Tree, count: u32) -> Result<(), Failed> {
         loaded.remove(*surplus)?;
     }
     for index in (0..count).skip(cpus.len()) {
-        let affinity = index / CLUSTER << 8 | index % CLUSTER;
+        let affinity = ((index / CLUSTER) << 8) | (index % CLUSTER);
         let cpu = loaded.copy(first, parent, &format!("cpu@{affinity:x}"))?;
         if wide {
             loaded.set(cpu, "reg", u64::from(affinity))?;

@@ -60,7 +60,10 @@ impl<'a> Piece<'a> {
         let whole = Self::whole(args.text(first)?)?;
         let offset = args.number_or(first + 1, 0)?;
         let rest = whole.length.checked_sub(offset).ok_or_else(|| {
-            Failed::Because(format!("<offset>: {offset} is beyond the {} bytes of {}", whole.length, whole.path))
+            Failed::Because(format!(
+                "<offset>: {offset} is beyond the {} bytes of {}",
+                whole.length, whole.path
+            ))
         })?;
         Ok(Self { offset, length: args.number_or(first + 2, rest)?.min(rest), ..whole })
     }
@@ -88,7 +91,8 @@ impl Place {
                 memory.install(Gpa::new(at), bytes).map_err(outside)
             }
             Self::Host => {
-                let span = Span::<Hpa>::new(Hpa::new(at), bytes.len() as u64).filter(|span| host_mem::is_ram(*span));
+                let span =
+                    Span::<Hpa>::new(Hpa::new(at), bytes.len() as u64).filter(|span| host_mem::is_ram(*span));
                 span.ok_or(host_mem::OutOfBounds).map_err(outside)?;
                 write_host(Hpa::new(at), bytes).map_err(Failed::because)
             }
@@ -115,7 +119,9 @@ fn write_host(mut at: Hpa, mut bytes: &[u8]) -> Result<(), peek::PeekError> {
 fn load(session: &mut Session<'_>, place: &Place, at: u64, piece: &Piece<'_>) -> Result<(), Failed> {
     let name = place.name();
     writeln!(session, "{name}: Loading {} with file {}", Hpa::new(at), piece.path)?;
-    place.write(at, piece.content()).map_err(|failed| Failed::Because(format!("{}: {failed}", piece.path)))?;
+    place
+        .write(at, piece.content())
+        .map_err(|failed| Failed::Because(format!("{}: {failed}", piece.path)))?;
     writeln!(session, "{name}: Loaded {} with {} bytes", Hpa::new(at), piece.length)?;
     Ok(())
 }

@@ -103,7 +103,8 @@ impl Prefix {
 
     /// `ESC [ column G` and `ESC [ row ; column H`: the column counts from the end of the name.
     fn moved(&mut self, end: u8, out: &mut Vec<u8>) {
-        let parameters = self.sequence.get(2..).and_then(|text| core::str::from_utf8(text).ok()).unwrap_or("");
+        let parameters =
+            self.sequence.get(2..).and_then(|text| core::str::from_utf8(text).ok()).unwrap_or("");
         let mut numbers = parameters.split(';').map(|number| number.parse::<usize>().unwrap_or(1).max(1));
         let first = numbers.next().unwrap_or(1);
         let column = if matches!(end, b'H' | b'f') { numbers.next().unwrap_or(1) } else { first };
@@ -165,6 +166,8 @@ mod tests {
             .collect();
         let mut out = Vec::new();
         Prefix::new("x").add(&bytes, &mut out);
-        assert!(out.iter().filter(|byte| **byte == b'a').count() == bytes.iter().filter(|b| **b == b'a').count());
+        assert!(
+            out.iter().filter(|byte| **byte == b'a').count() == bytes.iter().filter(|b| **b == b'a').count()
+        );
     }
 }

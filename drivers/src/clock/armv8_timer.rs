@@ -31,7 +31,9 @@ fn start(node: &Node<'_>) -> Result<Running, Declined> {
     let guests = node.irq_named(VIRTUAL.0, VIRTUAL.1)?;
     let guests = guests.on(
         "guest-timer",
-        Box::new(|masked, irq| if Machine::guest_timer_rang(masked, irq) { Outcome::Keep } else { Outcome::Done }),
+        Box::new(
+            |masked, irq| if Machine::guest_timer_rang(masked, irq) { Outcome::Keep } else { Outcome::Done },
+        ),
     )?;
     let alarm = alarm.on(
         node.name(),
@@ -46,7 +48,8 @@ fn start(node: &Node<'_>) -> Result<Running, Declined> {
 /// The specifier of the guests' timer interrupt, which the interrupt controller's driver must know before
 /// this one starts.
 pub(crate) fn guest_timer(tree: &fdt::Tree) -> Result<Vec<u32>, Declined> {
-    let node = tree.compatible(COMPATIBLE).ok_or_else(|| Declined::broken("the tree has no arm,armv8-timer"))?;
+    let node =
+        tree.compatible(COMPATIBLE).ok_or_else(|| Declined::broken("the tree has no arm,armv8-timer"))?;
     let reference = if node.flag("interrupt-names") {
         node.interrupt_named(VIRTUAL.0)?
     } else {

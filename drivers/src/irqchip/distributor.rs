@@ -1,8 +1,8 @@
 //! Banks of registers with one bit, two bits or a byte for each interrupt: what the distributor (GICD) of
 //! both versions and the frame for private interrupts (GICR, SGI_base) of GICv3 have in common.
 
-use host_mmio::Window;
 use host_irq::Trigger;
+use host_mmio::Window;
 use host_sync::{IrqOff, Spin};
 use isa_gic::gicd;
 
@@ -40,7 +40,7 @@ impl<'w> Banks<'w> {
 
     /// Puts interrupts `from` to `to` into group 1. (Non-secure software of a machine with two security
     /// states finds them there, and its writes ignored.)
-    pub(super) fn into_group1(&self, from: u32, to: u32) {
+    pub(super) fn put_in_group1(&self, from: u32, to: u32) {
         for id in (from..to).step_by(32) {
             self.write_bits(gicd::IGROUPR, id, u32::MAX);
         }

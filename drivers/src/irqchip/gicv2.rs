@@ -9,8 +9,8 @@ use arch::{Cpu, CpuId, IrqsOff, Machine, Virt, VirtualInterface};
 use atomic::{Arc, AtomicU32, Ordering};
 use host_irq::{BadSpecifier, Chip, GuestIrqs, Line, Trigger};
 use host_mmio::Window;
-use isa_gic::v2::gicc;
 use isa_gic::gicd;
+use isa_gic::v2::gicc;
 
 use super::distributor::Banks;
 use crate::{Declined, Driver, Node, Running, Stage};
@@ -276,7 +276,11 @@ mod tests {
         assert_eq!(chip.claim(&masked), Some(5));
         chip.drop_priority(&masked, 5);
         chip.deactivate(&masked, 5);
-        assert_eq!(interface.get(gicc::DIR), 2 << 10 | 5, "the end of a software-generated one names its sender");
+        assert_eq!(
+            interface.get(gicc::DIR),
+            2 << 10 | 5,
+            "the end of a software-generated one names its sender"
+        );
         assert_eq!(chip.claim(&masked), None);
     }
 

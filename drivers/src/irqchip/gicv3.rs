@@ -17,13 +17,8 @@ use isa_gic::v3::{Affinity, gicr, irouter};
 use super::distributor::Banks;
 use crate::{Declined, Driver, Node, Running, Stage};
 
-pub(crate) const DRIVER: Driver = Driver {
-    name: "gicv3",
-    class: "irqchip",
-    stage: Stage::IrqChip,
-    compatible: &["arm,gic-v3"],
-    start,
-};
+pub(crate) const DRIVER: Driver =
+    Driver { name: "gicv3", class: "irqchip", stage: Stage::IrqChip, compatible: &["arm,gic-v3"], start };
 
 /// Looks at a register, at most, while the hardware makes up its mind.
 const PATIENCE: u32 = 1_000_000;
@@ -113,7 +108,7 @@ impl Gicv3 {
         // Affinity routing first: it decides what the routing registers mean.
         window.write32(gicd::CTLR, gicd::ctlr::ARE);
         self.settled()?;
-        banks.into_group1(32, self.lines);
+        banks.put_in_group1(32, self.lines);
         banks.silence(32, self.lines);
         let affinity = Affinity::from_mpidr(Machine::hardware_id(masked));
         for id in 32..self.lines {
@@ -134,7 +129,9 @@ impl Gicv3 {
         let affinity = Affinity::from_mpidr(Machine::hardware_id(masked));
         let (region, offset) = self.find(affinity).ok_or_else(|| {
             let id = affinity.mpidr();
-            Declined::Broken(alloc::format!("property \"reg\": no redistributor for the CPU with MPIDR {id:#x}"))
+            Declined::Broken(alloc::format!(
+                "property \"reg\": no redistributor for the CPU with MPIDR {id:#x}"
+            ))
         })?;
         let own = Redistributor { cpu: Machine::id(masked), affinity, region, offset };
         let missing = || Declined::broken("its redistributor is outside the region");
@@ -144,7 +141,7 @@ impl Gicv3 {
         wait_until(|| window.read32(offset + gicr::WAKER) & gicr::waker::CHILDREN_ASLEEP == 0)
             .ok_or_else(|| Declined::broken("GICR_WAKER.ChildrenAsleep stays set"))?;
         let private = self.private(own).ok_or_else(missing)?;
-        private.banks().into_group1(0, 32);
+        private.banks().put_in_group1(0, 32);
         private.banks().silence(0, 32);
         if !<Machine as LocalIrqs>::enable(masked) {
             return Err(Declined::broken("the processor has no system registers for it"));

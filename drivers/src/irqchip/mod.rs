@@ -29,7 +29,8 @@ fn translate(cells: &[u32]) -> Result<(u32, Trigger), BadSpecifier> {
 /// The number of the guests' timer interrupt.
 fn guest_timer(node: &Node<'_>) -> Result<u32, Declined> {
     let cells = clock::armv8_timer::guest_timer(node.tree())?;
-    let (irq, _) = translate(&cells).map_err(|_| Declined::broken("the timer's interrupt is none of a GIC"))?;
+    let (irq, _) =
+        translate(&cells).map_err(|_| Declined::broken("the timer's interrupt is none of a GIC"))?;
     Ok(irq)
 }
 

@@ -46,8 +46,8 @@ impl RtcDevice for Pl031 {
     }
 
     fn set_time(&self, seconds: u64) -> Result<(), ClockError> {
-        let seconds =
-            u32::try_from(seconds).map_err(|_| ClockError("it counts 32 bits of seconds, up to the year 2106"))?;
+        let seconds = u32::try_from(seconds)
+            .map_err(|_| ClockError("it counts 32 bits of seconds, up to the year 2106"))?;
         self.registers.write32(reg::LR, seconds);
         Ok(())
     }

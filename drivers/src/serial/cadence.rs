@@ -147,11 +147,12 @@ mod tests {
     #[test]
     fn it_receives_and_sends_through_its_fifo() {
         let registers = Registers::new(0x1000);
-        let uart = Cadence { name: "uart".into(), registers: Spin::new(registers.window()), inbox: Inbox::new() };
+        let uart =
+            Cadence { name: "uart".into(), registers: Spin::new(registers.window()), inbox: Inbox::new() };
         set_up(&registers.window());
         registers.take_log();
         let empty = u64::from(reg::STATUS_RECEIVE_EMPTY);
-        registers.script(reg::STATUS, &[0, 0, empty, empty, u64::from(reg::STATUS_TRANSMIT_FULL)]);
+        registers.script(reg::STATUS, &[0, 0, empty, empty, 0, u64::from(reg::STATUS_TRANSMIT_FULL)]);
         registers.script(reg::FIFO, &[u64::from(b'h'), u64::from(b'i')]);
         uart.received();
         let mut bytes = [0; 4];

@@ -61,11 +61,8 @@ fn start(node: &Node<'_>) -> Result<Running, Declined> {
     let registers = node.window(0)?;
     let irq = node.irq(0)?;
     set_up(&registers);
-    let uart = Arc::new(Pl011 {
-        name: node.name().into(),
-        registers: Spin::new(registers),
-        inbox: Inbox::new(),
-    });
+    let uart =
+        Arc::new(Pl011 { name: node.name().into(), registers: Spin::new(registers), inbox: Inbox::new() });
     let handler = uart.clone();
     let line = irq.on(
         node.name(),
@@ -175,7 +172,8 @@ mod tests {
         registers.script(reg::FR, &[0, 0, u64::from(reg::FR_TXFF)]);
         let uart = uart(&registers);
         assert_eq!(uart.write(b"abc"), 2);
-        let sent: Vec<_> = registers.take_log().into_iter().filter(|a| a.write).map(|a| a.value as u8).collect();
+        let sent: Vec<_> =
+            registers.take_log().into_iter().filter(|a| a.write).map(|a| a.value as u8).collect();
         assert_eq!(sent, b"ab");
     }
 

@@ -41,6 +41,9 @@ mod sgi;
 mod state;
 #[cfg(test)]
 mod tests;
-//WIRING mod wiring;
+mod wiring;
 
-//WIRING pub use wiring::{GIC, GICV2, GICV3};
+use vm_machine::Model;
+
+/// The controllers that a guest can have.
+pub(crate) const MODELS: &[&Model] = &[&wiring::GIC, &wiring::GICV3, &wiring::GICV2];

@@ -29,12 +29,12 @@ use super::state::{FIRST_SPI, Intid, Version};
 use super::{distributor_v2, distributor_v3, inspection, redistributor, sgi};
 
 /// A GICv3.
-pub const GICV3: Model = Model { name: "gicv3", compatible: &["arm,gic-v3"], build: build_v3 };
+pub(super) const GICV3: Model = Model { name: "gicv3", compatible: &["arm,gic-v3"], build: build_v3 };
 /// A GICv2.
-pub const GICV2: Model =
+pub(super) const GICV2: Model =
     Model { name: "gicv2", compatible: &["arm,gic-400", "arm,cortex-a15-gic", "arm,cortex-a7-gic"], build: build_v2 };
 /// Whichever the host helps with.
-pub const GIC: Model = Model { name: "gic", compatible: &["xvisor,gic"], build: build_any };
+pub(super) const GIC: Model = Model { name: "gic", compatible: &["xvisor,gic"], build: build_any };
 
 /// The virtual timer's interrupt where the tree names none: PPI 11.
 const USUAL_TIMER: u32 = 27;

@@ -80,6 +80,14 @@ impl Allocator {
         Err(NoMemory)
     }
 
+    fn keep(&mut self, span: Span<Hpa>) -> Result<(), NoMemory> {
+        let place = self.banks.iter_mut().find_map(|bank| bank.range(span).map(|range| (bank, range)));
+        let (bank, range) = place.ok_or(NoMemory)?;
+        // Only what was neither free nor allocated can be made free: nobody has it.
+        bank.books.insert(range.clone()).map_err(|_| NoMemory)?;
+        bank.books.allocate_range(range).map_err(|_| NoMemory)
+    }
+
     fn take(&mut self, order: u8) -> Option<Hpa> {
         let order = usize::from(order);
         if order > MAX_ORDER {
@@ -117,20 +125,26 @@ impl Allocator {
     }
 }
 
-/// Starts with these banks, of which nothing is free yet; false when there are banks already.
-pub(crate) fn start(banks: &'static mut [Bank], image: Span<Hpa>) -> bool {
+/// Whether there are banks already.
+pub(crate) fn is_started() -> bool {
+    !FRAMES.lock().banks.is_empty()
+}
+
+/// Starts with these banks, of which nothing is free yet.
+pub(crate) fn start(banks: &'static mut [Bank], image: Span<Hpa>) {
     let mut frames = FRAMES.lock();
-    let fresh = frames.banks.is_empty();
-    if fresh {
-        frames.banks = banks;
-        frames.image = image;
-    }
-    fresh
+    frames.banks = banks;
+    frames.image = image;
 }
 
 /// Makes whole pages of RAM free that were not.
 pub(crate) fn insert(span: Span<Hpa>) -> Result<(), NoMemory> {
     FRAMES.lock().insert(span)
+}
+
+/// Takes whole pages of RAM for good that were never free.
+pub(crate) fn keep(span: Span<Hpa>) -> Result<(), NoMemory> {
+    FRAMES.lock().keep(span)
 }
 
 /// Takes 2^`order` frames, aligned to their size, with whatever they contain.

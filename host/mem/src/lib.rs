@@ -46,5 +46,5 @@ pub use mapping::Mapping;
 pub use owned::{Frames, UntypedFrames};
 pub use ram::GuestRam;
 pub use stack::Stack;
-pub use start::{Layout, init, release};
+pub use start::{Layout, boot_image, init, release};
 pub use table::Region;

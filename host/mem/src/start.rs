@@ -7,6 +7,7 @@ use addr::{Hpa, PAGE_SIZE, Span};
 use arch::{HostPaging, Machine};
 use buddy::Buddy;
 
+use crate::claim::pages;
 use crate::error::{InitError, NoMemory};
 use crate::frames::{self, Bank};
 use crate::owned::zero;
@@ -34,18 +35,24 @@ const MAPPED_EARLY: u64 = 1 << 30;
 /// # Errors
 /// As [`InitError`] says; nothing can be allocated then.
 pub fn init(layout: &Layout<'_>) -> Result<(), InitError> {
+    if frames::is_started() {
+        return Err(InitError::Twice);
+    }
     check(layout)?;
     let early = early(layout.image);
     let count = layout.banks.iter().filter_map(|bank| whole_pages(*bank)).count();
     let books = place_books(layout, early, books_length(layout, count))?;
     let (banks, spans) = make_books(layout, books, count);
-    if !frames::start(banks, layout.image) {
-        return Err(InitError::Twice);
+    frames::start(banks, layout.image);
+    // So that nobody can ever be given them: see `release` and `boot_image`. An image outside of the banks is
+    // safe anyway.
+    for own in [Some(books), pages(layout.image)].into_iter().flatten() {
+        let _ = frames::keep(own);
     }
     // First only what start-up code mapped: the tables come from there.
     insert(layout, books, |piece| intersection(piece, early), |_| None);
-    // SAFETY: the boot CPU is here for the first time, as `frames::start` made sure, and the banks are
-    // RAM, as the caller's device tree says.
+    // SAFETY: the boot CPU is here for the first time, as was checked above, and the banks are RAM, as the
+    // caller's device tree says.
     unsafe { Machine::start(spans, frames::tables()) }.map_err(InitError::Map)?;
     insert(layout, books, |piece| below(piece, early), |piece| above(piece, early));
     Ok(())
@@ -58,6 +65,14 @@ pub fn init(layout: &Layout<'_>) -> Result<(), InitError> {
 /// Some of it is in use, or is no RAM; then nothing has changed.
 pub fn release(span: Span<Hpa>) -> Result<(), NoMemory> {
     whole_pages(span).map_or(Ok(()), frames::insert)
+}
+
+/// What the boot loader left at `span`, which was reserved at the start and stays so for ever: an initrd.
+/// `None` when it does not lie in RAM, or somebody has it: then it was not reserved, or was asked for twice.
+pub fn boot_image(span: Span<Hpa>) -> Option<&'static [u8]> {
+    frames::keep(pages(span)?).ok()?;
+    // SAFETY: all RAM is mapped. Nobody had these pages, and from now on nobody gets them.
+    Some(unsafe { core::slice::from_raw_parts(Machine::address_of(span.base()), span.length() as usize) })
 }
 
 fn check(layout: &Layout<'_>) -> Result<(), InitError> {

@@ -74,7 +74,7 @@ impl Window {
     fn place(&self, offset: u64, width: usize) -> Option<*mut u8> {
         let at = self.mapping.address().wrapping_add(offset as usize);
         let inside = offset.checked_add(width as u64).is_some_and(|end| end <= self.length());
-        let fits = inside && at.addr() % width == 0;
+        let fits = inside && at.addr().is_multiple_of(width);
         debug_assert!(fits, "{width} bytes at {offset:#x} of {self:?}");
         fits.then_some(at)
     }

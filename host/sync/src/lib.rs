@@ -23,3 +23,6 @@ pub use preempt::{PreemptGuard, might_sleep, set_reschedule_hook};
 pub use rank::Rank;
 pub use spin::{IrqOff, LockContext, PreemptOff, Spin, SpinGuard};
 pub use swap::Swap;
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use arch::{Clock, Cpu as _, CpuId, IrqsOff, Machine, Nanos};
-use atomic::{Arc, AtomicBool, AtomicPtr, Ordering};
+use atomic::{Arc, AtomicPtr, AtomicU32, Ordering};
 use host_sync::{IrqOff, MAX_CPUS, Once, PerCpu, Spin, SpinGuard};
 use timers::Queue;
 
@@ -20,6 +20,9 @@ use crate::{Kind, Stats};
 /// The end of time: no alarm is set that far away.
 pub(crate) const NEVER: Nanos = Nanos(u64::MAX);
 
+/// No slot.
+const NOBODY: u32 = u32::MAX;
+
 static CPUS: PerCpu<Cpu> = PerCpu::new([const { Cpu::new() }; MAX_CPUS]);
 static KICK: Once<fn(CpuId)> = Once::new();
 
@@ -28,8 +31,8 @@ pub(crate) struct Cpu {
     core: Spin<Core, IrqOff>,
     /// Who runs. Null before threads started here.
     current: AtomicPtr<Control>,
-    /// Whether the thread that was just left has ended.
-    left_an_ended: AtomicBool,
+    /// The slot of the thread that was just left, if it has ended; [`NOBODY`] otherwise.
+    left_an_ended: AtomicU32,
 }
 
 pub(crate) type CoreGuard<'a> = SpinGuard<'a, Core, &'a IrqsOff>;
@@ -49,6 +52,9 @@ pub(crate) struct Core {
     alarm: Nanos,
     /// Slots of threads that ended, whose stacks are to be freed.
     ended: Vec<Slot>,
+    /// Threads that ended, as long as others have handles of them. The count kept here makes sure that
+    /// the last one never goes in an interrupt, with the memory to be freed there.
+    ghosts: Vec<Arc<Control>>,
     /// Answers of the policy that were no answers.
     faults: u64,
 }
@@ -182,10 +188,11 @@ impl Cpu {
                 turn_over: false,
                 alarm: NEVER,
                 ended: Vec::new(),
+                ghosts: Vec::new(),
                 faults: 0,
             }),
             current: AtomicPtr::new(core::ptr::null_mut()),
-            left_an_ended: AtomicBool::new(false),
+            left_an_ended: AtomicU32::new(NOBODY),
         }
     }
 }
@@ -399,15 +406,25 @@ pub(crate) fn switch(mut core: CoreGuard<'_>, now: Nanos, why: Option<Why>, mask
 /// What the thread that now runs does for the one that was left.
 #[inline(always)]
 pub(crate) fn after_switch(masked: &IrqsOff) {
-    let cpu = CPUS.get(masked);
-    if cpu.left_an_ended.load(Ordering::Relaxed) {
-        cpu.left_an_ended.store(false, Ordering::Relaxed);
-        let mut core = cpu.core.lock_masked(masked);
-        // From now on its stack is nobody's. Who ended is found by its phase; they are few.
-        let ended = core.members().filter(|member| member.control.state.get() == Phase::ENDED);
-        let slots = ended.map(|member| member.control.slot);
-        let slot = slots.filter(|slot| !core.ended.contains(slot)).last();
-        core.ended.extend(slot);
+    let left = &CPUS.get(masked).left_an_ended;
+    if left.load(Ordering::Relaxed) != NOBODY {
+        note_ended(Slot(left.swap(NOBODY, Ordering::Relaxed)), masked);
+    }
+}
+
+/// The thread at `slot` ended and was left: from now on its stack is nobody's.
+#[cold]
+fn note_ended(slot: Slot, masked: &IrqsOff) {
+    let mut core = core(masked);
+    core.ended.push(slot);
+    let control = core.member(slot).map(|member| Arc::clone(&member.control));
+    drop(core);
+    if let Some(control) = control {
+        control.ended.complete();
+    }
+    if Machine::nesting(masked).resched().get() {
+        // Who joined it is more urgent. We are in the middle of a switch: do the next one after it.
+        self::core(masked).alarm_at_once(masked);
     }
 }
 
@@ -416,24 +433,40 @@ pub(crate) fn end(masked: &IrqsOff) -> ! {
     let cpu = CPUS.get(masked);
     let core = cpu.core.lock_masked(masked);
     current(masked).state.end();
-    cpu.left_an_ended.store(true, Ordering::Relaxed);
+    cpu.left_an_ended.store(current(masked).slot.0, Ordering::Relaxed);
     switch(core, Machine::now(), None, masked);
     unreachable!("a thread that ended ran again")
 }
 
-/// Frees the stacks of threads that ended on this CPU.
+/// Frees what threads that ended on this CPU leave behind: their stacks now, the rest when the last
+/// handle of them is gone. From threads only: interrupts must not free memory.
 pub(crate) fn bury() {
-    loop {
+    while let Some(member) = take_ended() {
+        let control = member.control;
+        // SAFETY: the thread ended and was left before its slot came into `ended`, and left that once.
+        drop(unsafe { control.take_stack() });
         let masked = IrqsOff::now();
-        let mut core = core(&masked);
-        let Some(slot) = core.ended.pop() else { return };
-        let member = core.members.get_mut(slot.0 as usize).and_then(Option::take);
-        drop(core);
-        // Memory is freed with interrupts on.
-        drop(masked);
-        // SAFETY: the thread ended and was left before its slot came into `ended`.
-        drop(member.map(|member| (unsafe { member.control.take_stack() }, member)));
+        crate::time::disarm(&mut control.alarm.lock_masked(&masked), &masked);
+        core(&masked).ghosts.push(control);
     }
+    while let Some(control) = take_ghost() {
+        drop(control);
+    }
+}
+
+fn take_ended() -> Option<Member> {
+    let masked = IrqsOff::now();
+    let mut core = core(&masked);
+    let Slot(slot) = core.ended.pop()?;
+    core.members.get_mut(slot as usize)?.take()
+}
+
+/// A thread that ended and of which nobody has a handle any more.
+fn take_ghost() -> Option<Arc<Control>> {
+    let masked = IrqsOff::now();
+    let mut core = core(&masked);
+    let forgotten = core.ghosts.iter().position(|control| Arc::strong_count(control) == 1)?;
+    Some(core.ghosts.swap_remove(forgotten))
 }
 
 /// Exchanges the policy of this CPU: it begins with all who are ready, in no particular order.

@@ -248,10 +248,7 @@ extern "C" fn first_step(_: usize) -> ! {
 /// Ends the running thread.
 pub fn exit() -> ! {
     might_sleep();
-    let me = cpu::current_counted();
-    Thread(Arc::clone(&me)).alarm(None);
-    me.ended.complete();
-    drop(me);
+    current().alarm(None);
     let masked = IrqsOff::now();
     cpu::end(&masked)
 }
@@ -401,7 +398,7 @@ impl Thread {
         }
     }
 
-    /// Waits until it has ended.
+    /// Waits until it has ended, and its stack is free.
     pub fn join(&self) {
         self.0.ended.wait();
         cpu::bury();

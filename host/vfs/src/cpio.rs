@@ -11,6 +11,8 @@ use crate::error::Why;
 use crate::filesystem::{Entry, Filesystem, Kind, Node, Stat};
 use crate::path::join;
 
+/// What this kind of filesystem is called.
+pub(crate) const KIND: &str = "cpio";
 /// How many symbolic links are followed on the way to one file.
 const MOST_LINKS: usize = 8;
 /// The root directory's place among the files.
@@ -130,7 +132,7 @@ const DIRECTORY: Stat = Stat { kind: Kind::Directory, length: 0, permissions: 0o
 
 impl Filesystem for Cpio {
     fn kind(&self) -> &'static str {
-        "cpio"
+        KIND
     }
 
     fn find(&self, path: &str) -> Result<Node, Why> {

@@ -7,7 +7,7 @@ use host_sync::Spin;
 use image::gzip;
 
 use crate::bytes::Bytes;
-use crate::cpio::Cpio;
+use crate::cpio::{self, Cpio};
 use crate::error::{Error, Why};
 use crate::filesystem::{Entry, Filesystem, Kind, Node, Stat};
 use crate::path::{below, normalize};
@@ -29,8 +29,13 @@ struct Mounted {
 static SOURCES: Spin<Vec<Source>> = Spin::new(Vec::new());
 static MOUNTS: Spin<Vec<Mounted>> = Spin::new(Vec::new());
 
+/// The kinds of filesystems that can be mounted.
+pub fn filesystems() -> &'static [&'static str] {
+    &[cpio::KIND]
+}
+
 /// Publishes bytes that can be mounted, in place of those that had the name before.
-pub fn publish(name: &str, bytes: impl Into<Bytes>) {
+pub fn publish_image(name: &str, bytes: impl Into<Bytes>) {
     let source = Source { name: String::from(name), bytes: bytes.into() };
     let mut sources = SOURCES.lock();
     match sources.iter_mut().find(|other| other.name == name) {

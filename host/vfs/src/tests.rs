@@ -48,7 +48,7 @@ fn files_of_an_initrd_are_found_listed_and_read() {
     ]);
     let why = |error: Error| error.why;
     assert_eq!(open("/boot.xscript").map_err(why).err(), Some(Why::NotFound));
-    publish("initrd", &*Box::leak(files.clone().into_boxed_slice()));
+    publish_image("initrd", &*Box::leak(files.clone().into_boxed_slice()));
     assert_eq!(mount("disk", "/").unwrap_err().to_string(), "disk: no such source");
     mount("initrd", "/").unwrap();
     assert_eq!(mount("initrd", "//").map_err(why), Err(Why::AlreadyMounted));
@@ -79,7 +79,7 @@ fn files_of_an_initrd_are_found_listed_and_read() {
     assert_eq!(stat("/none").unwrap_err().to_string(), "/none: no such file or directory");
 
     // A second source over a directory, made of owned bytes.
-    publish("more", archive(&[(FILE, "x", b"y")]));
+    publish_image("more", archive(&[(FILE, "x", b"y")]));
     assert_eq!(mount("more", "/boot.xscript").map_err(why), Err(Why::NotADirectory));
     assert_eq!(mount("more", "/nowhere").map_err(why), Err(Why::NotFound));
     mount("more", "/images").unwrap();
@@ -97,14 +97,14 @@ fn files_of_an_initrd_are_found_listed_and_read() {
     assert!(mounts().is_empty());
 
     // What is damaged is refused, and nothing is mounted.
-    publish("bad", files[..files.len() - 130].to_vec());
+    publish_image("bad", files[..files.len() - 130].to_vec());
     assert!(matches!(mount("bad", "/").map_err(why), Err(Why::Corrupt(_))));
-    publish("bad", b"no archive at all".to_vec());
+    publish_image("bad", b"no archive at all".to_vec());
     assert!(matches!(mount("bad", "/").map_err(why), Err(Why::NotRecognized(_))));
-    publish("bad", [&[0x1f, 0x8b, 8, 0][..], &[0; 30]].concat());
+    publish_image("bad", [&[0x1f, 0x8b, 8, 0][..], &[0; 30]].concat());
     assert!(matches!(mount("bad", "/").map_err(why), Err(Why::Corrupt(_))));
     for name in ["../x", "boot.xscript/x"] {
-        publish("bad", archive(&[(FILE, "boot.xscript", b""), (FILE, name, b"")]));
+        publish_image("bad", archive(&[(FILE, "boot.xscript", b""), (FILE, name, b"")]));
         assert!(matches!(mount("bad", "/").map_err(why), Err(Why::Corrupt(_))), "{name}");
     }
     assert!(mounts().is_empty());

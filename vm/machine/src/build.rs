@@ -24,7 +24,7 @@ use crate::{Controller, Model, Wires};
 const MAX_CPUS: usize = 512;
 
 /// Builds the machine that `tree` describes and starts its threads; the guest is not powered on.
-pub(crate) fn build(name: &str, id: u32, tree: Tree, catalog: &[&[&'static Model]]) -> Result<Arc<Guest>, Error> {
+pub(crate) fn build(name: &str, id: u32, tree: Tree, catalog: &[&[&Model]]) -> Result<Arc<Guest>, Error> {
     let errands = Arc::new(Errands::default());
     let waker = errands.clone();
     let mut plan = Plan::new(name, &tree, Arc::new(move || waker.wake()))?;
@@ -64,7 +64,7 @@ fn is_description(node: Node<'_>) -> bool {
 }
 
 /// The nodes that are devices, in the order of the tree. What is below a device is the device's.
-fn devices(tree: &Tree) -> Vec<Node<'_>> {
+pub(crate) fn devices(tree: &Tree) -> Vec<Node<'_>> {
     let mut found = Vec::new();
     let mut rest: Vec<Node<'_>> = tree.root().children().collect();
     rest.reverse();
@@ -85,7 +85,7 @@ fn devices(tree: &Tree) -> Vec<Node<'_>> {
     found
 }
 
-fn build_device(plan: &mut Plan, node: Node<'_>, catalog: &[&[&'static Model]]) -> Result<(), Error> {
+pub(crate) fn build_device(plan: &mut Plan, node: Node<'_>, catalog: &[&[&Model]]) -> Result<(), Error> {
     // The most particular `compatible` comes first.
     let model = node.compatibles().find_map(|name| {
         catalog.iter().copied().flatten().find(|model| model.compatible.contains(&name))
@@ -106,7 +106,7 @@ fn build_device(plan: &mut Plan, node: Node<'_>, catalog: &[&[&'static Model]]) 
     }
 }
 
-fn add_ram(plan: &mut Plan, tree: &Tree) -> Result<(), Error> {
+pub(crate) fn add_ram(plan: &mut Plan, tree: &Tree) -> Result<(), Error> {
     let mut any = false;
     for node in tree.root().children().filter(|node| is_memory(*node) && node.is_enabled()) {
         for region in node.reg()? {
@@ -120,7 +120,7 @@ fn add_ram(plan: &mut Plan, tree: &Tree) -> Result<(), Error> {
 }
 
 /// Reads the CPUs: what they call themselves, and how their threads are scheduled.
-fn read_cpus(plan: &mut Plan, tree: &Tree) -> Result<Vec<Schedule>, Error> {
+pub(crate) fn read_cpus(plan: &mut Plan, tree: &Tree) -> Result<Vec<Schedule>, Error> {
     let cpus = tree.require("/cpus")?;
     let mut schedules = Vec::new();
     for node in cpus.children().filter(|node| node.base_name() == "cpu" && node.is_enabled()) {

@@ -16,6 +16,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod bench;
 mod boot;
 mod build;
 mod errand;
@@ -25,6 +26,7 @@ mod machine;
 pub mod manager;
 mod model;
 mod plan;
+pub mod shared;
 mod vcpu;
 mod wires;
 

@@ -162,6 +162,12 @@ impl<'a> Wires<'a> {
         self.plan.add_memory(self.node, span, rights)
     }
 
+    /// Gives the guest zeroed memory at `span`, which lies in a place where the device is mapped already:
+    /// what is mapped answers where no memory is, and to what the memory does not allow.
+    pub fn back_memory(&mut self, span: Span<Gpa>, rights: Rights) -> Result<(), NotWired> {
+        self.plan.add_memory(self.node, span, rights)
+    }
+
     /// Shows the guest, at `span`, memory that it or another guest has elsewhere too.
     pub fn show_memory(
         &mut self,

@@ -1,5 +1,6 @@
 use alloc::boxed::Box;
 use alloc::format;
+use core::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -281,8 +282,8 @@ fn the_list_says_who_there_is_and_what_became_of_its_time() {
     thread.join();
 }
 
-/// Says that everybody is next, whether it is true or not.
-struct Liar(u32);
+/// Says that everybody is next, and every other time that it matters, whether it is true or not.
+struct Liar(u32, Cell<bool>);
 
 impl Policy for Liar {
     fn name(&self) -> &'static str {
@@ -296,14 +297,14 @@ impl Policy for Liar {
         Some(Slot(self.0))
     }
     fn contest(&self, _: Priority) -> Contest {
-        Contest::Preempt
+        if self.1.replace(!self.1.get()) { Contest::Preempt } else { Contest::Alone }
     }
 }
 
 #[test]
 fn a_policy_that_lies_is_unfair_and_nothing_worse() {
     boot();
-    set_policy(Box::new(Liar(0)));
+    set_policy(Box::new(Liar(0, Cell::new(false))));
     let threads = [1, 2, 3].map(|n| {
         run("believer", n, || {
             for _ in 0..10 {

@@ -1,0 +1,9 @@
+//! Serial ports.
+
+mod fifo;
+mod pl011;
+
+use vm_machine::Model;
+
+/// The models of this class.
+pub(crate) const MODELS: &[&Model] = &[&pl011::MODEL];

@@ -1,0 +1,160 @@
+//! One bench for all devices that there are and will be.
+
+use alloc::vec::Vec;
+
+use arch::Width;
+use fdt::Tree;
+use vm_machine::Model;
+use vm_machine::bench::Bench;
+
+use crate::CATALOG;
+
+const DEVICE: u64 = 0x0800_0000;
+const LENGTHS: [u64; 3] = [0x1_0000, 0x20_0000, 0x1_0000];
+
+/// A machine of two CPUs with this one device. All properties that any device wants are there.
+fn tree(compatible: &str) -> Tree {
+    let mut tree = Tree::new();
+    let root = tree.root().id();
+    tree.set(root, "#address-cells", 2u32).unwrap();
+    tree.set(root, "#size-cells", 2u32).unwrap();
+    let cpus = tree.add(root, "cpus").unwrap();
+    tree.set(cpus, "#address-cells", 1u32).unwrap();
+    tree.set(cpus, "#size-cells", 0u32).unwrap();
+    for id in 0..2u32 {
+        let cpu = tree.add(cpus, &std::format!("cpu@{id}")).unwrap();
+        tree.set(cpu, "reg", id).unwrap();
+    }
+    let memory = tree.add(root, "memory@40000000").unwrap();
+    tree.set(memory, "device_type", "memory").unwrap();
+    tree.set(memory, "reg", [0x4000_0000u64, 0x20_0000].as_slice()).unwrap();
+    let pins = tree.add(root, "pins").unwrap();
+    tree.set(pins, "compatible", "bench,pins").unwrap();
+    tree.set(pins, "interrupt-controller", ()).unwrap();
+    tree.set(pins, "#interrupt-cells", 1u32).unwrap();
+    tree.set(pins, "phandle", 1u32).unwrap();
+    let device = tree.add(root, "device@8000000").unwrap();
+    tree.set(device, "compatible", compatible).unwrap();
+    let mut at = DEVICE;
+    let mut reg = Vec::new();
+    for length in LENGTHS {
+        reg.extend([at, length]);
+        at += 0x100_0000;
+    }
+    tree.set(device, "reg", reg.as_slice()).unwrap();
+    tree.set(device, "interrupts", 3u32).unwrap();
+    tree.set(device, "interrupt-parent", 1u32).unwrap();
+    tree.set(device, "#interrupt-cells", 3u32).unwrap();
+    tree.set(device, "xvisor,target", 0x4000_0000u64).unwrap();
+    tree.set(device, "xvisor,name", compatible).unwrap();
+    tree
+}
+
+struct Random(u64);
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 >> 24 ^ self.0 << 40
+    }
+    fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit
+    }
+}
+
+fn boot() {
+    use arch::Cpu;
+    arch::Machine::on_interrupt(host_thread::simple_entry);
+    let _ = host_thread::start();
+}
+
+fn bench(model: &Model, compatible: &str) -> Bench {
+    Bench::new(&tree(compatible), CATALOG).unwrap_or_else(|error| panic!("{}: {error}", model.name))
+}
+
+/// What every aligned word of every frame of the device reads as.
+fn all_words(bench: &mut Bench) -> Vec<(u64, u32, Result<u64, vm_bus::Refused>)> {
+    let mut words = Vec::new();
+    for (first, last) in bench.places() {
+        for at in (first..=last.min(first + 0x1_ffff)).step_by(4) {
+            for by in 0..2 {
+                words.push((at, by, bench.read(at, Width::B4, by)));
+            }
+        }
+    }
+    words
+}
+
+#[test]
+fn no_device_minds_what_guests_and_far_ends_do_and_all_forget_it_at_reset() {
+    boot();
+    for model in CATALOG.iter().copied().flatten() {
+        for compatible in model.compatible {
+            let mut used = bench(model, compatible);
+            torment(&mut used, 20_000);
+            for serial in used.serials() {
+                while serial.take().is_some() {}
+            }
+            used.reset();
+            assert!(!used.level(3), "{compatible}: the line stays up");
+            let mut fresh = bench(model, compatible);
+            for (after, new) in all_words(&mut used).into_iter().zip(all_words(&mut fresh)) {
+                assert_eq!(after, new, "{compatible}: not as it was built");
+            }
+        }
+    }
+}
+
+/// Random accesses of random widths by both CPUs and some by more, bytes from the far end, polls.
+fn torment(bench: &mut Bench, steps: u32) {
+    let mut random = Random(0x5eed);
+    let places = bench.places();
+    let registers = bench.registers();
+    for _ in 0..steps {
+        let by = random.below(3) as u32;
+        let width = Width::from_bytes(1 << random.below(4)).unwrap();
+        let value = match random.below(4) {
+            0 => random.next(),
+            1 => u64::MAX,
+            2 => 1 << random.below(64),
+            _ => random.below(256),
+        };
+        if let Some((first, last)) = places.get(random.below(places.len().max(1) as u64) as usize) {
+            // Mostly where registers are: at the beginning and at the end of a page.
+            let within = match random.below(4) {
+                0 => random.below(0x100),
+                1 => 0xf80 + random.below(0x80),
+                2 => random.below(0x1_0000),
+                _ => random.below(last - first + 1),
+            };
+            let at = first + within.min(last - first) & !(random.below(8));
+            if random.below(2) == 0 {
+                let _ = bench.read(at, width, by);
+            } else {
+                let _ = bench.write(at, width, by, value & width.mask());
+            }
+        }
+        if let Some(id) = registers.get(random.below(registers.len().max(1) as u64) as usize) {
+            let _ = bench.read_register(*id, by);
+            let _ = bench.write_register(*id, by, value);
+        }
+        if random.below(16) == 0 {
+            for serial in bench.serials() {
+                serial.write(&value.to_le_bytes());
+            }
+            bench.ring();
+        }
+        if random.below(64) == 0 {
+            arch_hosted::time::advance(arch::Nanos(random.below(10_000_000_000)));
+        }
+        assert!(bench.poll(1000), "a poll does not come to an end");
+    }
+}
+
+#[test]
+fn no_two_devices_answer_to_the_same_name() {
+    let mut names: Vec<&str> = CATALOG.iter().copied().flatten().flat_map(|model| model.compatible).copied().collect();
+    let count = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), count);
+}

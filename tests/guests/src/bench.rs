@@ -1,0 +1,201 @@
+//! Measures what a guest pays, with its own counter. With QEMU's `-icount shift=0` a nanosecond of that
+//! counter is an instruction, the hypervisor's included; without the hypervisor the figures are the
+//! native ones.
+//!
+//! Each line is `BENCH name value instructions`, a dash for each blank in a name.
+
+use core::hint::black_box;
+
+use isa_firmware::psci;
+use isa_gic::gicd;
+
+use crate::runtime::machine::{Machine, machine};
+use crate::runtime::mmio::{load32, store32};
+use crate::runtime::print::{DR, FR, TXFF};
+use crate::runtime::registers::{affinity, get, mask, unmask, wfi};
+use crate::runtime::vectors::attempt;
+use crate::runtime::{firmware, interrupts, say, timer};
+
+/// How often most things are done: the counter's tick is many instructions.
+const MANY: u64 = 2000;
+/// How many interrupts are waited for.
+const SOME: u64 = 200;
+/// Characters written, a line's end among each fifty.
+const CHARACTERS: u64 = 1000;
+/// BUSY, in the UART's flags.
+const BUSY: u32 = 1 << 3;
+
+/// Runs all; powers off.
+pub(crate) fn run() -> ! {
+    let machine = machine();
+    machine.gic.start();
+    machine.gic.start_cpu();
+    machine.gic.enable(timer::VIRTUAL_ID);
+    calls(machine);
+    registers(machine);
+    console(machine);
+    timers();
+    interrupts(machine);
+    say!("BENCH done");
+    firmware::off()
+}
+
+fn figure(name: &str, value: u64) {
+    say!("BENCH {name} {value} instructions");
+}
+
+/// Nanoseconds that `what` takes, of `count` times, rounded to the next; the loop itself is left out.
+#[inline(always)]
+fn each(count: u64, what: impl Fn()) -> u64 {
+    let all = time(count, what);
+    let empty = time(count, || {
+        black_box(());
+    });
+    (timer::nanoseconds(all.saturating_sub(empty)) + count / 2) / count
+}
+
+/// Ticks that `count` times `what` take.
+#[inline(always)]
+fn time(count: u64, what: impl Fn()) -> u64 {
+    // Once beforehand: what is done at a first time is not what it costs.
+    what();
+    let begun = timer::now();
+    for index in 0..count {
+        black_box(index);
+        what();
+    }
+    timer::now() - begun
+}
+
+fn calls(machine: &Machine) {
+    let version = || match machine.conduit {
+        firmware::Conduit::Hvc => drop(firmware::hvc([psci::VERSION.into(), 0, 0, 0])),
+        firmware::Conduit::Smc => drop(firmware::smc([psci::VERSION.into(), 0, 0, 0])),
+    };
+    figure("hypercall-PSCI_VERSION", each(MANY, version));
+    const UNKNOWN: u64 = 0x8400_ff77;
+    figure("hypercall-unknown", each(MANY, || drop(firmware::hvc([UNKNOWN, 0, 0, 0]))));
+    if attempt(|| firmware::smc([UNKNOWN, 0, 0, 0])).is_ok() {
+        figure("SMC-unknown", each(MANY, || drop(firmware::smc([UNKNOWN, 0, 0, 0]))));
+    }
+}
+
+fn registers(machine: &Machine) {
+    let flags = machine.uart + FR;
+    figure("read-of-an-emulated-UART-register", each(MANY, || drop(black_box(load32(flags)))));
+    let typer = machine.gic.distributor() + gicd::TYPER;
+    figure("read-of-the-distributor", each(MANY, || drop(black_box(load32(typer)))));
+    let enable = gicd::bit_register(machine.gic.distributor() + gicd::ISENABLER, 100);
+    figure("write-of-the-distributor", each(MANY, || store32(enable, 0)));
+    figure("read-of-an-ID-register", each(MANY, || drop(black_box(get!("id_aa64pfr0_el1")))));
+}
+
+fn console(machine: &Machine) {
+    let uart = machine.uart;
+    let write = |index: u64| {
+        while load32(uart + FR) & TXFF != 0 {}
+        store32(uart + DR, if index % 50 == 49 { 10 } else { u32::from(b'.') });
+    };
+    let loop_alone = time(CHARACTERS, || {
+        black_box(());
+    });
+    let begun = timer::now();
+    for index in 0..CHARACTERS {
+        write(black_box(index));
+    }
+    let plain = timer::now() - begun;
+    let begun = timer::now();
+    for index in 0..CHARACTERS {
+        write(black_box(index));
+        while load32(uart + FR) & BUSY != 0 {}
+    }
+    let patient = timer::now() - begun;
+    let per = |ticks: u64| (timer::nanoseconds(ticks.saturating_sub(loop_alone)) + CHARACTERS / 2) / CHARACTERS;
+    say!("\r");
+    figure("character-on-an-emulated-console", per(plain));
+    // As Linux's early console does: it waits until the character is out.
+    figure("character-on-an-emulated-console-early", per(patient));
+}
+
+/// The average of `SOME` results, each of which is in ticks, after one that is not counted.
+fn average(what: impl Fn(u64) -> u64) -> u64 {
+    what(0);
+    let sum: u64 = (1..=SOME).map(what).sum();
+    (timer::nanoseconds(sum) + SOME / 2) / SOME
+}
+
+/// Executes about so many instructions, so that not all measurements begin at the same place of a tick.
+fn dawdle(instructions: u64) {
+    for index in 0..instructions / 4 {
+        black_box(index);
+    }
+}
+
+fn timers() {
+    let millisecond = timer::ticks(1_000_000);
+    let lateness = |index: u64, wait: fn()| {
+        dawdle(index);
+        let at = timer::now() + millisecond;
+        let before = interrupts::count();
+        unmask();
+        timer::arm(at);
+        while interrupts::count() == before {
+            wait();
+        }
+        mask();
+        let (_, entered) = interrupts::last();
+        entered - at
+    };
+    figure("guest-timer-interrupt-lateness", average(|index| lateness(index, wfi)));
+    figure("guest-timer-interrupt-lateness-busy", average(|index| lateness(index, core::hint::spin_loop)));
+    let wake = |index: u64| {
+        dawdle(index);
+        let at = timer::now() + millisecond;
+        timer::arm(at);
+        while timer::now() < at {
+            wfi();
+        }
+        let woken = timer::now();
+        timer::stop();
+        woken - at
+    };
+    figure("wake-from-WFI", average(wake));
+    // Pending and masked: WFI must return at once.
+    timer::arm(timer::now());
+    figure("WFI-with-an-interrupt-pending", each(MANY, wfi));
+    timer::stop();
+}
+
+fn interrupts(machine: &Machine) {
+    let gic = machine.gic;
+    let own = affinity();
+    let sent = |index: u64| {
+        dawdle(index);
+        let before = interrupts::count();
+        let begun = timer::now();
+        gic.send(1, own);
+        while interrupts::count() == before {
+            core::hint::spin_loop();
+        }
+        let (_, entered) = interrupts::last();
+        entered - begun
+    };
+    unmask();
+    figure("SGI-to-self-send-to-receive", average(sent));
+    mask();
+    let whole = || {
+        gic.send(1, own);
+        let taken = gic.acknowledge();
+        gic.end(taken);
+    };
+    figure("SGI-to-self-acknowledged-and-ended", each(MANY, whole));
+    let end = |index: u64| {
+        dawdle(index);
+        gic.send(1, own);
+        let taken = gic.acknowledge();
+        let begun = timer::now();
+        gic.end(taken);
+        timer::now() - begun
+    };
+    figure("end-of-interrupt", average(end));
+}

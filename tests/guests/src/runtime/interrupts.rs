@@ -1,0 +1,54 @@
+//! What is done with an interrupt that is taken: it is counted, its source silenced, and it is ended.
+
+use atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+
+use super::machine::machine;
+use super::{cpus, timer};
+
+static COUNT: AtomicU64 = AtomicU64::new(0);
+static ENTERED: AtomicU64 = AtomicU64::new(0);
+static LAST: AtomicU32 = AtomicU32::new(NONE);
+static STORM: AtomicBool = AtomicBool::new(false);
+
+/// Nothing has been taken.
+pub(crate) const NONE: u32 = u32::MAX;
+
+/// Called at an interrupt that came at time `entered`.
+pub(super) fn taken(entered: u64) {
+    let gic = machine().gic;
+    let ack = gic.acknowledge();
+    let id = ack & 0x3ff;
+    if id >= 1020 {
+        return;
+    }
+    if cpus::index() != 0 {
+        cpus::interrupted();
+    } else {
+        ENTERED.store(entered, Relaxed);
+        LAST.store(id, Relaxed);
+        COUNT.fetch_add(1, Relaxed);
+        match id {
+            0..16 => {}
+            _ if STORM.load(Relaxed) => {}
+            timer::VIRTUAL_ID => timer::stop(),
+            timer::PHYSICAL_ID => timer::stop_physical(),
+            _ => gic.disable(id),
+        }
+    }
+    gic.end(ack);
+}
+
+/// How many this CPU has taken.
+pub(crate) fn count() -> u64 {
+    COUNT.load(Relaxed)
+}
+
+/// The last one, and the counter when it came; it is forgotten.
+pub(crate) fn last() -> (u32, u64) {
+    (LAST.swap(NONE, Relaxed), ENTERED.load(Relaxed))
+}
+
+/// From now on sources are not silenced: they interrupt again and again.
+pub(crate) fn storm() {
+    STORM.store(true, Relaxed);
+}
