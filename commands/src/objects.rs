@@ -26,11 +26,7 @@ pub(crate) fn names(parameter: &str, typed: &str) -> Vec<String> {
         "dir" => files(typed, |kind| kind == Kind::Directory),
         "node" => nodes(typed),
         "object" => inspect_command::names(typed),
-        "type" => {
-            ["string", "strings", "bytes", "uint32", "uint64", "physaddr", "physsize", "virtaddr", "virtsize"]
-                .map(String::from)
-                .into()
-        }
+        "type" => tree::TYPES.iter().map(|name| name.to_string()).collect(),
         _ => Vec::new(),
     }
 }

@@ -64,6 +64,12 @@ pub(crate) fn replace(parent: &str, name: &str, source: &Tree) -> Result<(), Fai
     })
 }
 
+/// The types of values in words.
+pub(crate) const TYPES: &[&str] = &[
+    "string", "strings", "bytes", "uint32", "uint64", "physaddr", "physsize", "virtaddr", "virtsize",
+    "unknown",
+];
+
 /// Sets a property from words: what `devtree attr set` and the overrides of `vfs fdt_load` have in common.
 ///
 /// # Errors
@@ -112,10 +118,8 @@ pub(crate) fn set_from_words(
             }
         }
         _ => {
-            return Err(Failed::Because(format!(
-                "<type>: \"{kind}\" is none of string, strings, bytes, uint32, uint64, physaddr, physsize, \
-                 virtaddr, virtsize, unknown"
-            )));
+            let types = TYPES.join(", ");
+            return Err(Failed::Because(format!("<type>: \"{kind}\" is none of {types}")));
         }
     }
     Ok(())

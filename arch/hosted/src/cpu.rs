@@ -178,6 +178,9 @@ impl Cpu for Hosted {
     fn nesting(_: &IrqsOff<Self>) -> &'static Nesting {
         &here().nesting
     }
+    fn nesting_here() -> &'static Nesting {
+        &here().nesting
+    }
     fn wait(_: &IrqsOff<Self>) {
         let cpu = here();
         let mut state = lock(&cpu.lines.state);

@@ -35,19 +35,20 @@ fn read(path: &str, overrides: &[String]) -> Result<Tree, Failed> {
 /// Sets a property, as `alias,property,type,value` says. In place of an alias a path may stand; values
 /// other than strings may be several, separated by blanks.
 fn change(loaded: &mut Tree, word: &str) -> Result<(), Failed> {
-    let mut parts = word.splitn(4, ',');
-    let (Some(place), Some(name), Some(kind), Some(value)) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
+    let parts: Vec<&str> = word.split(',').collect();
+    // Names of properties have commas too: the first word that is a type ends them.
+    let at = parts.iter().skip(2).position(|part| tree::TYPES.contains(part)).map(|at| at + 2);
+    let Some(([place, name @ ..], [kind, value @ ..])) = at.and_then(|at| parts.split_at_checked(at)) else {
         return Err(Failed::because("is not <alias>,<attr>,<type>,<value>"));
     };
+    let (name, value) = (name.join(","), value.join(","));
     let node = loaded
         .find(place)
         .ok_or_else(|| Failed::Because(format!("the tree has no alias or path \"{place}\"")))?
         .id();
     let values: Vec<&str> =
-        if kind == "string" { [value].into() } else { value.split_whitespace().collect() };
-    tree::set_from_words(loaded, node, name, kind, &values)
+        if *kind == "string" { [value.as_str()].into() } else { value.split_whitespace().collect() };
+    tree::set_from_words(loaded, node, &name, kind, &values)
 }
 
 /// More than any interrupt controller has room for.
@@ -130,7 +131,9 @@ mod tests {
         let mut tree = tree();
         change(&mut tree, "mem,device_type,string,memory, or so").unwrap();
         change(&mut tree, "/memory,cells,uint32,1 2").unwrap();
+        change(&mut tree, "/memory,xvisor,name,string,/a,b").unwrap();
         let memory = tree.require("/memory").unwrap();
+        assert_eq!(memory.str("xvisor,name").unwrap(), "/a,b", "properties and values may have commas");
         assert_eq!(memory.str("device_type").unwrap(), "memory, or so");
         assert_eq!(memory.require("cells").unwrap().bytes().len(), 8);
         for wrong in ["", "mem", "mem,a,uint32", "nowhere,a,uint32,1", "mem,a,uint32,x", "mem,a,int,1"] {

@@ -79,7 +79,8 @@ fn set_message(gic: &mut Gic, id: Intid, set: bool) {
 
 /// The shared interrupt that a routing register is for.
 fn routed(gic: &Gic, offset: u64) -> Option<Intid> {
-    Intid::new(u32::try_from((offset - gicd::IROUTER) / 8).ok()?).filter(|id| id.get() >= FIRST_SPI && id.word() < gic.words())
+    Intid::new(u32::try_from((offset - gicd::IROUTER) / 8).ok()?)
+        .filter(|id| id.get() >= FIRST_SPI && id.word() < gic.words())
 }
 
 /// What an access of four or eight bytes sees of a register of eight.

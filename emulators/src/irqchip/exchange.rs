@@ -8,7 +8,7 @@
 use arch::{Held, IrqSlot, SlotState};
 
 use super::lanes::bits;
-use super::state::{Block, Caller, CpuIndex, Gic, Holder, Intid, PRIORITY_MASK, Slot, Version};
+use super::state::{Block, Caller, CpuIndex, Gic, Holder, Intid, Slot, Version, block_of};
 
 /// News about the CPU's own timer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,74 +36,134 @@ impl Gic {
     pub(super) fn exchange(&mut self, cpu: usize, timer: Option<TimerNews>, held: &mut Held) {
         self.caller = Caller::Exchange(CpuIndex::new(cpu));
         self.drain();
-        self.fold(cpu, held);
+        if timer.and_then(|news| self.timer_alone(cpu, news, held)).is_some() {
+            self.caller = Caller::Nobody;
+            return;
+        }
+        let before = self.fold(cpu, held.slots());
         if let Some(news) = timer {
             self.timer(cpu, news);
         }
         self.review(cpu);
-        let overflow = self.fill(cpu, held.slots().len());
-        self.answer(cpu, held, overflow);
+        held.overflow = self.fill(cpu, held.count);
+        self.answer(cpu, before, held.overflow, held.slots());
         self.caller = Caller::Nobody;
     }
 
-    /// Takes over what became of each slot.
-    fn fold(&mut self, cpu: usize, held: &mut Held) {
-        let Some(own) = self.cpus.get(cpu) else { return };
-        for number in bits(own.given.into()) {
-            let now = held.slots().get(number as usize).map_or(SlotState::Empty, |slot| slot.state);
-            let Some(own) = self.cpus.get_mut(cpu) else { return };
-            let Some(slot) = own.slots.get_mut(number as usize) else { return };
-            if slot.state == now {
-                continue;
+    /// The short way for what happens most often: the timer's host interrupt came, the guest ended the one
+    /// before (or there was none), and nothing else is going on. Otherwise `None`, and nothing is done.
+    #[inline]
+    fn timer_alone(&mut self, cpu: usize, news: TimerNews, held: &mut Held) -> Option<()> {
+        let ready = self.ready_blocks();
+        let own = self.cpus.get_mut(cpu)?;
+        let (block, mask) = (&mut own.private, self.timer.mask());
+        let (out, slot) = (held.slots().first_mut()?, own.slots.first_mut()?);
+        let free = own.given == 0 && block.active & mask == 0;
+        let over = own.given == 1 && slot.id == self.timer && out.state == SlotState::Empty;
+        let quiet = own.review | own.stale == 0 && ready | block.ready == 0;
+        let plain = block.allowed & !(block.latch | block.latched | block.edge) & mask != 0;
+        if !(news.level && news.behind.is_some() && (free || over) && quiet && plain) {
+            return None;
+        }
+        own.behind = news.behind;
+        own.given = 1;
+        block.level |= mask;
+        block.active &= !mask;
+        block.held |= mask;
+        *block.holder.at_mut(self.timer.bit()) = Holder { cpu: CpuIndex::new(cpu), slot: 0 };
+        *slot = Slot {
+            id: self.timer,
+            state: SlotState::Pending,
+            source: 0,
+            behind: news.behind,
+            activate: None,
+        };
+        *out = IrqSlot {
+            id: self.timer.get(),
+            priority: *block.priority.at(self.timer.bit()),
+            state: SlotState::Pending,
+            behind: news.behind,
+            notify: false,
+            source: 0,
+            group1: block.group1 & mask != 0,
+        };
+        held.overflow = false;
+        Some(())
+    }
+
+    /// Takes over what became of each slot; says which were in use.
+    #[inline]
+    fn fold(&mut self, cpu: usize, held: &[IrqSlot]) -> u16 {
+        let Some(own) = self.cpus.get(cpu) else { return 0 };
+        let before = own.given;
+        for number in bits(before.into()) {
+            let now = held.get(number as usize).map_or(SlotState::Empty, |slot| slot.state);
+            let slot = self.cpus.get(cpu).and_then(|own| own.slots.get(number as usize));
+            if slot.is_some_and(|slot| slot.state != now) {
+                self.fold_one(cpu, number, now);
             }
-            slot.state = now;
-            own.review |= 1 << number;
-            let (id, linked) = (slot.id, slot.behind.is_some());
-            let Some(block) = self.block(cpu, id.word()) else { continue };
-            // Whatever else it is now, the pending state that we gave was taken by the guest: from
-            // "pending and active" both plain states say that one end or one start happened since.
-            if !matches!(now, SlotState::Pending | SlotState::PendingActive) {
-                block.latched &= !id.mask();
+        }
+        before
+    }
+
+    /// Takes over what became of one slot, which is not what it was.
+    fn fold_one(&mut self, cpu: usize, number: u32, now: SlotState) {
+        let Some(own) = self.cpus.get_mut(cpu) else { return };
+        let Some(slot) = own.slots.get_mut(number as usize) else { return };
+        slot.state = now;
+        let Some(block) = block_of(&mut own.private, &mut self.spis, slot.id) else { return };
+        let mask = slot.id.mask();
+        // What was pending was taken, unless it still is.
+        if !matches!(now, SlotState::Pending | SlotState::PendingActive) {
+            block.latched &= !mask;
+        }
+        set(&mut block.active, mask, matches!(now, SlotState::Active | SlotState::PendingActive));
+        if now == SlotState::Empty {
+            if slot.behind.is_some() {
+                // The hardware deactivated the host's interrupt. Should the line still be high, the host
+                // is interrupted again, and tells.
+                block.level &= !mask;
+                own.behind = None;
             }
-            set(&mut block.active, id.mask(), matches!(now, SlotState::Active | SlotState::PendingActive));
-            if now == SlotState::Empty {
-                if linked {
-                    // The hardware deactivated the host's interrupt. Should the line still be high, the
-                    // host is interrupted again, and tells.
-                    block.level &= !id.mask();
-                    if let Some(own) = self.cpus.get_mut(cpu) {
-                        own.behind = None;
-                    }
-                }
-                self.release(cpu, number);
-            }
+            self.release(cpu, number);
         }
     }
 
     fn timer(&mut self, cpu: usize, news: TimerNews) {
-        let id = self.timer;
+        let (groups, id) = (self.groups, self.timer);
         let Some(own) = self.cpus.get_mut(cpu) else { return };
         own.behind = news.behind.filter(|_| news.level);
-        let behind = own.behind;
+        own.private.set_input(id.mask(), news.level);
+        if own.private.held & id.mask() == 0 {
+            own.private.settle(groups);
+            return;
+        }
+        let number = own.private.holder.at(id.bit()).slot;
+        own.review |= 1 << (number & 15);
         // What the guest has not taken yet ends as the line is now; what it works on, as it was then.
-        if own.private.held & id.mask() != 0
-            && let Some(slot) = own.slots.get_mut(usize::from(own.private.holder.at(id.bit()).slot))
+        if let Some(slot) = own.slots.get_mut(usize::from(number))
             && slot.state == SlotState::Pending
         {
-            slot.behind = behind;
+            slot.behind = own.behind;
         }
-        self.set_private(cpu, id, news.level);
     }
 
     /// Looks again at held interrupts about which something changed.
     fn review(&mut self, cpu: usize) {
         let Some(own) = self.cpus.get_mut(cpu) else { return };
         for number in bits((core::mem::take(&mut own.review) & own.given).into()) {
-            let Some(slot) = self.cpus.get(cpu).and_then(|own| own.slots.get(number as usize)).copied() else { return };
+            let Some(slot) = self.cpus.get(cpu).and_then(|own| own.slots.get(number as usize)).copied()
+            else {
+                return;
+            };
             let version = self.version;
             let Some(block) = self.block(cpu, slot.id.word()) else { continue };
             let state = renewed(slot, block, CpuIndex::new(cpu), version);
-            set(&mut block.active, slot.id.mask(), matches!(state, SlotState::Active | SlotState::PendingActive));
+            set(
+                &mut block.active,
+                slot.id.mask(),
+                matches!(state, SlotState::Active | SlotState::PendingActive),
+            );
             if let Some(slot) = self.cpus.get_mut(cpu).and_then(|own| own.slots.get_mut(number as usize)) {
                 slot.state = state;
                 slot.activate = None;
@@ -127,14 +187,13 @@ impl Gic {
 
     /// A slot is not pending any more: a latch for which it was is ours again.
     fn reclaim(&mut self, cpu: usize, slot: Slot) {
-        let version = self.version;
-        let Some(block) = self.block(cpu, slot.id.word()) else { return };
+        let Some(own) = self.cpus.get_mut(cpu) else { return };
+        let Some(block) = block_of(&mut own.private, &mut self.spis, slot.id) else { return };
         let latched = block.latched & slot.id.mask();
         block.latched &= !latched;
         block.latch |= latched;
         if latched != 0
-            && version == Version::V2
-            && let Some(own) = self.cpus.get_mut(cpu)
+            && self.version == Version::V2
             && let Some(sources) = own.sources.get_mut(slot.id.get() as usize)
         {
             *sources |= 1 << (slot.source & 7);
@@ -143,22 +202,37 @@ impl Gic {
 
     /// Takes a slot back. What was pending in it by a latch is pending in our hands again.
     pub(super) fn release(&mut self, cpu: usize, number: u32) {
+        let groups = self.groups;
         let Some(own) = self.cpus.get_mut(cpu) else { return };
         own.given &= !(1 << number);
         own.review &= !(1 << number);
-        let Some(slot) = own.slots.get_mut(number as usize).map(core::mem::take) else { return };
-        self.reclaim(cpu, slot);
-        let Some(block) = self.block(cpu, slot.id.word()) else { return };
+        let Some(&slot) = own.slots.get(number as usize) else { return };
+        let Some(block) = block_of(&mut own.private, &mut self.spis, slot.id) else { return };
         block.held &= !slot.id.mask();
-        self.refresh(cpu, slot.id.word());
+        if block.latched & slot.id.mask() != 0 {
+            self.reclaim(cpu, slot);
+        }
+        if slot.id.word() == 0 {
+            // Concerns this CPU alone, which looks at its interrupts now.
+            if let Some(own) = self.cpus.get_mut(cpu) {
+                own.private.settle(groups);
+            }
+        } else {
+            self.refresh(cpu, slot.id.word());
+        }
     }
 
     /// Fills the slots with the most urgent; says whether more is ready than fits.
+    #[inline]
     fn fill(&mut self, cpu: usize, count: usize) -> bool {
         let all = u16::try_from((1u32 << count.min(Held::MAX)) - 1).unwrap_or(u16::MAX);
-        while let Some((urgency, id)) = self.most_urgent(cpu) {
+        loop {
             let Some(own) = self.cpus.get(cpu) else { return false };
+            if own.private.ready | self.ready_blocks() == 0 {
+                return false;
+            }
             let free = !own.given & all;
+            let Some((urgency, id)) = self.most_urgent(cpu) else { return false };
             let number = if free != 0 {
                 free.trailing_zeros()
             } else if let Some(number) = self.less_urgent(cpu, urgency) {
@@ -169,7 +243,6 @@ impl Gic {
             };
             self.give(cpu, number, id);
         }
-        false
     }
 
     /// The most urgent interrupt that is ready for a CPU.
@@ -217,8 +290,8 @@ impl Gic {
     /// Puts an interrupt into a free slot.
     fn give(&mut self, cpu: usize, number: u32, id: Intid) {
         let source = self.take_latch(cpu, id, None);
-        let timer = self.timer;
-        let Some(block) = self.block(cpu, id.word()) else { return };
+        let Some(own) = self.cpus.get_mut(cpu) else { return };
+        let Some(block) = block_of(&mut own.private, &mut self.spis, id) else { return };
         let mask = id.mask();
         if source.is_some() {
             block.latched |= mask;
@@ -231,73 +304,70 @@ impl Gic {
             (true, false) => SlotState::Active,
             (true, true) => SlotState::PendingActive,
         };
-        self.refresh(cpu, id.word());
-        let Some(own) = self.cpus.get_mut(cpu) else { return };
-        let behind = own.behind.filter(|_| id == timer && !active);
+        let behind = own.behind.filter(|_| id == self.timer && !active);
         if let Some(slot) = own.slots.get_mut(number as usize) {
             *slot = Slot { id, state, source: source.unwrap_or(0), behind, activate: None };
             own.given |= 1 << number;
         }
+        self.unready(cpu, id);
     }
 
     /// Takes the latch of an interrupt, if it is set and it may be delivered; for a GICv2 SGI one
     /// sender's part of it (that of `only`, if given). Says whose.
     fn take_latch(&mut self, cpu: usize, id: Intid, only: Option<u8>) -> Option<u8> {
-        let version = self.version;
-        let block = self.block(cpu, id.word())?;
+        let own = self.cpus.get_mut(cpu)?;
+        let block = block_of(&mut own.private, &mut self.spis, id)?;
         if block.latch & block.allowed & id.mask() == 0 {
             return None;
         }
-        if version == Version::V2 && id.is_sgi() {
-            let own = self.cpus.get_mut(cpu)?;
-            let sources = own.sources.get_mut(id.get() as usize)?;
-            let source = match only {
-                Some(source) if *sources & 1 << (source & 7) == 0 => return None,
-                Some(source) => source & 7,
-                None => (sources.trailing_zeros() & 7) as u8,
-            };
-            *sources &= !(1 << source);
-            if *sources == 0 {
-                own.private.latch &= !id.mask();
-            }
-            return Some(source);
+        if self.version == Version::V3 || !id.is_sgi() {
+            block.latch &= !id.mask();
+            return Some(0);
         }
-        block.latch &= !id.mask();
-        Some(0)
+        let sources = own.sources.get_mut(id.get() as usize)?;
+        let source = match only {
+            Some(source) if *sources & 1 << (source & 7) == 0 => return None,
+            Some(source) => source & 7,
+            None => (sources.trailing_zeros() & 7) as u8,
+        };
+        *sources &= !(1 << source);
+        if *sources == 0 {
+            block.latch &= !id.mask();
+        }
+        Some(source)
     }
 
-    /// Writes down what the hardware should hold.
-    fn answer(&mut self, cpu: usize, held: &mut Held, overflow: bool) {
-        held.overflow = overflow;
-        let Some(given) = self.cpus.get(cpu).map(|own| own.given) else { return };
-        for number in 0..held.slots().len() {
-            let Some(out) = held.slots().get_mut(number) else { return };
-            if given & 1 << number == 0 {
+    /// Writes down what the hardware should hold, which held the slots `before` until now.
+    #[inline]
+    fn answer(&mut self, cpu: usize, before: u16, overflow: bool, held: &mut [IrqSlot]) {
+        let Some(own) = self.cpus.get_mut(cpu) else { return };
+        let gone = (before | core::mem::take(&mut own.stale)) & !own.given;
+        for number in bits(gone.into()) {
+            if let Some(out) = held.get_mut(number as usize) {
                 out.state = SlotState::Empty;
-                continue;
             }
-            let Some(slot) = self.cpus.get(cpu).and_then(|own| own.slots.get(number)).copied() else { return };
-            let Some(block) = self.block(cpu, slot.id.word()) else { continue };
-            let mask = slot.id.mask();
+        }
+        for number in bits(own.given.into()) {
+            let (Some(out), Some(slot)) = (held.get_mut(number as usize), own.slots.get(number as usize))
+            else {
+                continue;
+            };
+            let Some(block) = block_of(&mut own.private, &mut self.spis, slot.id) else { continue };
+            let (mask, linked) = (slot.id.mask(), slot.behind.is_some());
             // It came again in a form that the slot can't hold beside what it holds.
             let again = block.latch & block.allowed & mask != 0;
-            let answer = IrqSlot {
+            *out = IrqSlot {
                 id: slot.id.get(),
-                priority: *block.priority.at(slot.id.bit()) & PRIORITY_MASK,
+                priority: *block.priority.at(slot.id.bit()),
                 state: slot.state,
                 behind: slot.behind,
-                notify: slot.behind.is_none() && (overflow || again || block.asserted() & mask != 0),
+                notify: !linked && (overflow | again | (block.asserted() & mask != 0)),
                 source: slot.source,
                 group1: block.group1 & mask != 0,
             };
-            if let Some(out) = held.slots().get_mut(number) {
-                *out = answer;
-            }
-            if again && slot.behind.is_some() {
+            if again && linked {
                 // A slot that is linked can't notify: look again at each entry until it is over.
-                if let Some(own) = self.cpus.get(cpu) {
-                    own.bell.stir();
-                }
+                own.bell.stir();
             }
         }
     }

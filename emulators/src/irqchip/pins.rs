@@ -144,8 +144,11 @@ impl Pins for Inputs {
         let Some(shared) = pin.checked_sub(FIRST_SPI) else { return };
         let Some(word) = self.words.get((shared / 32) as usize) else { return };
         let mask = 1 << (shared % 32);
-        let before =
-            if level { word.level.fetch_or(mask, Ordering::SeqCst) } else { word.level.fetch_and(!mask, Ordering::SeqCst) };
+        let before = if level {
+            word.level.fetch_or(mask, Ordering::SeqCst)
+        } else {
+            word.level.fetch_and(!mask, Ordering::SeqCst)
+        };
         if (before & mask != 0) == level {
             return;
         }
@@ -156,7 +159,8 @@ impl Pins for Inputs {
         if word.watched.load(Ordering::SeqCst) & mask == 0 {
             return;
         }
-        let target = word.targets.get((shared % 32) as usize).map_or(0, |target| target.load(Ordering::SeqCst));
+        let target =
+            word.targets.get((shared % 32) as usize).map_or(0, |target| target.load(Ordering::SeqCst));
         if let Some(bell) = self.bells.get(usize::from(target)) {
             // A line that falls takes something away: nobody is woken for that.
             if level { bell.ring() } else { bell.stir() }

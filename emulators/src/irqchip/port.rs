@@ -126,5 +126,5 @@ impl GuestPort for Port {
 /// For tests of the state alone.
 #[cfg(test)]
 pub(super) fn affinities(count: u32) -> alloc::vec::Vec<Affinity> {
-    (0..count).map(|n| Affinity::new(n / 16 << 8 | n % 16)).collect()
+    (0..count).map(|n| Affinity::new(((n / 16) << 8) | (n % 16))).collect()
 }

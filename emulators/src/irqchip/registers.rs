@@ -61,7 +61,9 @@ pub(super) fn read(gic: &mut Gic, cpu: usize, at: At, words: RangeInclusive<usiz
     }
     match at.offset {
         gicd::IPRIORITYR..gicd::ITARGETSR if at.width != Width::B8 => bytes(at, gicd::IPRIORITYR, &words)
-            .filter_map(|(shift, id)| Some(u64::from(*gic.block(cpu, id.word())?.priority.at(id.bit())) << shift))
+            .filter_map(|(shift, id)| {
+                Some(u64::from(*gic.block(cpu, id.word())?.priority.at(id.bit())) << shift)
+            })
             .sum(),
         gicd::ICFGR..gicd::IGRPMODR if at.width == Width::B4 => {
             let (word, half) = config_place(at);
@@ -100,7 +102,9 @@ pub(super) fn write(gic: &mut Gic, cpu: usize, at: At, words: RangeInclusive<usi
                 return;
             }
             let Some(block) = gic.block(cpu, word) else { return };
-            let edges = (0..16).filter(|bit| value >> (bit * 2 + 1) & 1 != 0).fold(0u32, |edges, bit| edges | 1 << bit);
+            let edges = (0..16)
+                .filter(|bit| value >> (bit * 2 + 1) & 1 != 0)
+                .fold(0u32, |edges, bit| edges | 1 << bit);
             // SGIs are edges whatever is written.
             let (mask, edges) = if word == 0 && half == 0 { (0, 0) } else { (0xffff << half, edges << half) };
             let changed = (block.edge ^ edges) & mask;
@@ -124,7 +128,7 @@ pub(super) fn bytes(at: At, base: u64, words: &RangeInclusive<usize>) -> impl It
 /// Which half of which block a configuration register shows.
 fn config_place(at: At) -> (usize, u32) {
     let register = (at.offset - gicd::ICFGR) / 4;
-    ((register / 2) as usize, if register % 2 == 0 { 0 } else { 16 })
+    ((register / 2) as usize, if register.is_multiple_of(2) { 0 } else { 16 })
 }
 
 fn read_bits(gic: &mut Gic, cpu: usize, word: usize, property: Property) -> u32 {

@@ -186,8 +186,20 @@ impl Block {
         self.latch | self.latched | self.asserted()
     }
 
+    /// Sets the level of inputs; those that rise are edges.
+    #[inline]
+    pub(super) fn set_input(&mut self, mask: u32, level: bool) {
+        if level {
+            self.latch |= mask & self.edge & !self.level;
+            self.level |= mask;
+        } else {
+            self.level &= !mask;
+        }
+    }
+
     /// Derives what follows from the state; says what newly wants to get into hardware.
-    fn settle(&mut self, groups: Groups) -> u32 {
+    #[inline]
+    pub(super) fn settle(&mut self, groups: Groups) -> u32 {
         let on = if groups.one { self.group1 } else { 0 } | if groups.zero { !self.group1 } else { 0 };
         self.allowed = self.enabled & on;
         let ready = !self.held & (self.active | (self.latch | self.asserted()) & self.allowed);
@@ -226,6 +238,8 @@ pub(super) struct Cpu {
     pub(super) given: u16,
     /// Which of them must be looked at in the next exchange.
     pub(super) review: u16,
+    /// Slots that the hardware may still use although we took everything back.
+    pub(super) stale: u16,
     /// The host interrupt behind the CPU's timer.
     pub(super) behind: Option<u32>,
     /// How it is called.
@@ -242,6 +256,7 @@ impl Cpu {
             slots: [Slot::default(); Held::MAX],
             given: 0,
             review: 0,
+            stale: u16::MAX,
             behind: None,
             bell,
         }
@@ -267,7 +282,9 @@ pub(super) struct Gic {
 impl Gic {
     /// One for CPUs with these affinities, as after reset. `inputs` says how many shared interrupts.
     pub(super) fn new(version: Version, affinities: &[Affinity], timer: Intid, inputs: Arc<Inputs>) -> Self {
-        let cpu = |(index, (&affinity, bell)): (usize, (&Affinity, &Arc<Bell>))| Cpu::new(index, affinity, bell.clone());
+        let cpu = |(index, (&affinity, bell)): (usize, (&Affinity, &Arc<Bell>))| {
+            Cpu::new(index, affinity, bell.clone())
+        };
         let mut gic = Self {
             version,
             cpus: affinities.iter().zip(inputs.bells()).enumerate().map(cpu).collect(),
@@ -306,6 +323,7 @@ impl Gic {
         let Some(own) = self.cpus.get_mut(cpu) else { return };
         let given = core::mem::take(&mut own.given);
         own.review = 0;
+        own.stale = u16::MAX;
         own.bell.stir();
         for slot in bits(given.into()) {
             self.release(cpu, slot);
@@ -326,6 +344,22 @@ impl Gic {
         }
     }
 
+    /// An interrupt that was ready is held now.
+    pub(super) fn unready(&mut self, cpu: usize, id: Intid) {
+        let Some(shared) = id.word().checked_sub(1) else {
+            if let Some(own) = self.cpus.get_mut(cpu) {
+                own.private.ready &= !id.mask();
+            }
+            return;
+        };
+        if let Some(block) = self.spis.get_mut(shared) {
+            block.ready &= !id.mask();
+            if block.ready == 0 {
+                self.ready &= !(1 << (shared & 31));
+            }
+        }
+    }
+
     /// Blocks of shared interrupts that have something ready, as a mask.
     pub(super) fn ready_blocks(&self) -> u32 {
         self.ready
@@ -338,9 +372,15 @@ impl Gic {
     }
 
     /// Has the holders of held interrupts look at them again.
+    #[inline]
     pub(super) fn disturb(&mut self, cpu: usize, word: usize, mask: u32) {
-        let Some(block) = self.block(cpu, word) else { return };
-        let held = block.held & mask;
+        let Some(held) = self.block(cpu, word).map(|block| block.held & mask) else { return };
+        if held != 0 {
+            self.disturb_held(cpu, word, held);
+        }
+    }
+
+    fn disturb_held(&mut self, cpu: usize, word: usize, held: u32) {
         for bit in bits(held) {
             let Some(holder) = self.block(cpu, word).map(|block| *block.holder.at(bit)) else { return };
             if let Some(holding) = self.cpus.get_mut(holder.cpu.get()) {
@@ -382,7 +422,8 @@ impl Gic {
                 newly |= block.settle(groups);
             }
         }
-        let summary = 1u32.checked_shl(u32::try_from(shared).unwrap_or(u32::MAX)).unwrap_or(0);
+        // There are 31 blocks at most.
+        let summary = 1 << (shared & 31);
         self.ready = if block.ready != 0 { self.ready | summary } else { self.ready & !summary };
         for bit in bits(newly) {
             let Some(target) = self.spis.get(shared).map(|block| *block.target.at(bit)) else { return };
@@ -400,19 +441,6 @@ impl Gic {
                 self.changed(0, shared + 1, changed);
             }
         }
-    }
-
-    /// Sets the input of one of a CPU's own interrupts.
-    pub(super) fn set_private(&mut self, cpu: usize, id: Intid, level: bool) {
-        let Some(own) = self.cpus.get_mut(cpu) else { return };
-        let (block, mask) = (&mut own.private, id.mask());
-        if level {
-            block.latch |= mask & block.edge & !block.level;
-            block.level |= mask;
-        } else {
-            block.level &= !mask;
-        }
-        self.changed(cpu, 0, mask);
     }
 
     /// Sends an SGI to `target`; `source` counts on GICv2 alone.
@@ -476,7 +504,9 @@ impl Gic {
         let found = match self.version {
             // A lone CPU has no target registers (IHI 0048B, 4.3.12).
             Version::V2 if self.cpus.len() == 1 => Some(0),
-            Version::V2 => bits((route & 0xff) as u32).map(|bit| bit as usize).find(|&cpu| cpu < self.cpus.len()),
+            Version::V2 => {
+                bits((route & 0xff) as u32).map(|bit| bit as usize).find(|&cpu| cpu < self.cpus.len())
+            }
             // Any CPU that takes part: the first that is awake.
             Version::V3 if route & irouter::ANY != 0 => {
                 Some(self.cpus.iter().position(|cpu| cpu.awake).unwrap_or(0))
@@ -484,6 +514,19 @@ impl Gic {
             Version::V3 => self.cpus.iter().position(|cpu| cpu.affinity.mpidr() == route),
         };
         found.map_or(CpuIndex::NOBODY, CpuIndex::new)
+    }
+}
+
+/// The block of an interrupt, for who has both kinds at hand.
+#[inline]
+pub(super) fn block_of<'a>(
+    private: &'a mut Block,
+    spis: &'a mut [Block],
+    id: Intid,
+) -> Option<&'a mut Block> {
+    match id.word().checked_sub(1) {
+        None => Some(private),
+        Some(shared) => spis.get_mut(shared),
     }
 }
 

@@ -31,8 +31,11 @@ use super::{distributor_v2, distributor_v3, inspection, redistributor, sgi};
 /// A GICv3.
 pub(super) const GICV3: Model = Model { name: "gicv3", compatible: &["arm,gic-v3"], build: build_v3 };
 /// A GICv2.
-pub(super) const GICV2: Model =
-    Model { name: "gicv2", compatible: &["arm,gic-400", "arm,cortex-a15-gic", "arm,cortex-a7-gic"], build: build_v2 };
+pub(super) const GICV2: Model = Model {
+    name: "gicv2",
+    compatible: &["arm,gic-400", "arm,cortex-a15-gic", "arm,cortex-a7-gic"],
+    build: build_v2,
+};
 /// Whichever the host helps with.
 pub(super) const GIC: Model = Model { name: "gic", compatible: &["xvisor,gic"], build: build_any };
 
@@ -58,8 +61,10 @@ fn build_v3(wires: &mut Wires<'_>) -> Result<(), NotWired> {
 fn build_v2(wires: &mut Wires<'_>) -> Result<(), NotWired> {
     match assist::get() {
         Some(Assist::Mapped { cpu_interface }) => wire_v2(wires, 1, Some(cpu_interface)),
-        Some(Assist::Registers) => Err(wires
-            .error(Some("compatible"), "this host has a GICv3, and guests with a GICv2 need a host with a GICv2")),
+        Some(Assist::Registers) => Err(wires.error(
+            Some("compatible"),
+            "this host has a GICv3, and guests with a GICv2 need a host with a GICv2",
+        )),
         None => wire_v2(wires, 1, None),
     }
 }
@@ -73,7 +78,9 @@ fn build_any(wires: &mut Wires<'_>) -> Result<(), NotWired> {
     let (Some(distributor), Some(redistributors), Some(interface)) =
         (elements.next(), elements.next(), elements.next())
     else {
-        return Err(wires.error(Some("reg"), "has not three elements: distributor, redistributors, CPU interface"));
+        return Err(
+            wires.error(Some("reg"), "has not three elements: distributor, redistributors, CPU interface")
+        );
     };
     let (compatible, second) = match assist::get() {
         Some(Assist::Mapped { cpu_interface }) => {
@@ -113,7 +120,8 @@ fn wire_v2(wires: &mut Wires<'_>, interface: usize, host: Option<Span<addr::Hpa>
     let gic = shared(wires, Version::V2)?;
     wires.map(0, Arc::new(Distributor { gic: gic.clone(), version: Version::V2 }))?;
     if let Some(host) = host {
-        let registers = Span::<addr::Hpa>::new(host.base(), gicc::SIZE).filter(|_| host.length() >= gicc::SIZE);
+        let registers =
+            Span::<addr::Hpa>::new(host.base(), gicc::SIZE).filter(|_| host.length() >= gicc::SIZE);
         let registers =
             registers.ok_or_else(|| wires.error(None, format!("the host's GICV at {host} is too small")))?;
         let at = wires.reg(interface)?.base();
@@ -153,11 +161,13 @@ fn blocks(controller: Node<'_>) -> usize {
 /// The interrupts of this controller that nodes use.
 fn uses<'t>(controller: Node<'t>, root: Node<'t>) -> impl Iterator<Item = Specifier> {
     let specifiers = |node: Node<'t>| node.interrupts().unwrap_or_default();
-    root.descendants().flat_map(specifiers).filter(move |used| used.node.id() == controller.id()).filter_map(|used| {
-        let cells: Vec<u32> = used.cells.iter().collect();
-        // Extended ranges do not exist here.
-        Specifier::parse(&cells).ok().filter(|specifier| Intid::new(specifier.id.number()).is_some())
-    })
+    root.descendants().flat_map(specifiers).filter(move |used| used.node.id() == controller.id()).filter_map(
+        |used| {
+            let cells: Vec<u32> = used.cells.iter().collect();
+            // Extended ranges do not exist here.
+            Specifier::parse(&cells).ok().filter(|specifier| Intid::new(specifier.id.number()).is_some())
+        },
+    )
 }
 
 /// The virtual timer's interrupt, as the tree's timer says.

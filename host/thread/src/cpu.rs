@@ -43,6 +43,10 @@ pub(crate) struct Core {
     policy: Option<Box<dyn Policy>>,
     pub(crate) timers: Queue<Due>,
     running: Slot,
+    /// How urgent the running thread is.
+    priority: Priority,
+    /// How long its turn may be, counted from when somebody else waits for it.
+    turn: Nanos,
     idle: Slot,
     /// When the running thread's turn is over; [`NEVER`] while nobody waits for it.
     turn_ends: Nanos,
@@ -183,6 +187,8 @@ impl Cpu {
                 policy: None,
                 timers: Queue::new(),
                 running: Slot(0),
+                priority: Priority::DEFAULT,
+                turn: NEVER,
                 idle: Slot(1),
                 turn_ends: NEVER,
                 turn_over: false,
@@ -254,6 +260,10 @@ impl Core {
     pub(crate) fn set_priority(&mut self, slot: Slot, priority: Priority) {
         let Some(member) = self.member_mut(slot) else { return };
         member.priority = priority;
+        if slot == self.running {
+            self.priority = priority;
+        }
+        let Some(member) = self.member(slot) else { return };
         let ready = member.control.state.get() == Phase::READY;
         let hint = member.hint(Why::Woken);
         if let Some(policy) = &mut self.policy
@@ -273,8 +283,7 @@ impl Core {
             Contest::Alone => {}
             Contest::Share => {
                 if self.turn_ends == NEVER && !self.turn_over {
-                    let left = self.member(self.running).map_or(Nanos(0), |member| member.left);
-                    self.turn_ends = now.after(left);
+                    self.turn_ends = now.after(self.turn);
                 }
             }
             Contest::Preempt => Machine::nesting(masked).resched().set(true),
@@ -291,7 +300,7 @@ impl Core {
                 Contest::Share | Contest::Preempt => Contest::Preempt,
             };
         }
-        self.member(self.running).map_or(Contest::Alone, |member| policy.contest(member.priority))
+        policy.contest(self.priority)
     }
 
     /// Sets the alarm to what comes first: a timer, or the end of the running thread's turn.
@@ -365,37 +374,38 @@ impl Core {
         }
     }
 
-    /// `next`, which was claimed, starts running.
+    /// `next`, which was claimed, starts running. Where it is.
     #[inline(always)]
-    fn arrive(&mut self, next: Slot, now: Nanos, masked: &IrqsOff) {
+    fn arrive(&mut self, next: Slot, now: Nanos, masked: &IrqsOff) -> Option<*const Control> {
+        let member = self.member_mut(next)?;
+        member.stats.ready = member.stats.ready.after(now.since(member.since));
+        member.since = now;
+        member.stats.switches += 1;
+        let (control, priority, turn) = (Arc::as_ptr(&member.control), member.priority, member.left);
         self.running = next;
+        self.priority = priority;
+        self.turn = turn;
         self.turn_ends = NEVER;
         self.turn_over = false;
-        if let Some(member) = self.member_mut(next) {
-            member.stats.ready = member.stats.ready.after(now.since(member.since));
-            member.since = now;
-            member.stats.switches += 1;
-        }
         Machine::nesting(masked).resched().set(false);
         self.contest(now, masked);
         self.set_alarm(masked);
+        Some(control)
     }
 }
 
 /// Lets the next thread run. `why` says why the running one stays ready; its phase is set otherwise.
+/// `core` is this CPU's.
 #[inline(always)]
 pub(crate) fn switch(mut core: CoreGuard<'_>, now: Nanos, why: Option<Why>, masked: &IrqsOff) {
     let cpu = CPUS.get(masked);
     core.leave(now, why);
     let chosen = core.choose(now);
-    core.arrive(chosen, now, masked);
-    let next = core.member(chosen).map(|member| Arc::as_ptr(&member.control));
-    let from: *const Control = current(masked);
-    let next = next.unwrap_or(from);
+    let next = core.arrive(chosen, now, masked);
     drop(core);
-    if core::ptr::eq(next, from) {
-        return;
-    }
+    let from: *const Control = cpu.current.load(Ordering::Relaxed);
+    // There is always the idle thread.
+    let Some(next) = next.filter(|next| !core::ptr::eq(*next, from)) else { return };
     cpu.current.store(next.cast_mut(), Ordering::Relaxed);
     // SAFETY: both are threads of this CPU, which holds a count of each until it has ended and was left;
     // an ended one is buried after the switch. `next` was claimed: it is ready, so it does not run.

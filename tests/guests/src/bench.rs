@@ -46,48 +46,46 @@ fn figure(name: &str, value: u64) {
 
 /// Nanoseconds that `what` takes, of `count` times, rounded to the next; the loop itself is left out.
 #[inline(always)]
-fn each(count: u64, what: impl Fn()) -> u64 {
+fn each<T>(count: u64, what: impl Fn() -> T) -> u64 {
     let all = time(count, what);
-    let empty = time(count, || {
-        black_box(());
-    });
+    let empty = time(count, || ());
     (timer::nanoseconds(all.saturating_sub(empty)) + count / 2) / count
 }
 
 /// Ticks that `count` times `what` take.
 #[inline(always)]
-fn time(count: u64, what: impl Fn()) -> u64 {
+fn time<T>(count: u64, what: impl Fn() -> T) -> u64 {
     // Once beforehand: what is done at a first time is not what it costs.
-    what();
+    let _ = what();
     let begun = timer::now();
     for index in 0..count {
         black_box(index);
-        what();
+        let _ = what();
     }
     timer::now() - begun
 }
 
 fn calls(machine: &Machine) {
     let version = || match machine.conduit {
-        firmware::Conduit::Hvc => drop(firmware::hvc([psci::VERSION.into(), 0, 0, 0])),
-        firmware::Conduit::Smc => drop(firmware::smc([psci::VERSION.into(), 0, 0, 0])),
+        firmware::Conduit::Hvc => firmware::hvc([psci::VERSION.into(), 0, 0, 0]),
+        firmware::Conduit::Smc => firmware::smc([psci::VERSION.into(), 0, 0, 0]),
     };
     figure("hypercall-PSCI_VERSION", each(MANY, version));
     const UNKNOWN: u64 = 0x8400_ff77;
-    figure("hypercall-unknown", each(MANY, || drop(firmware::hvc([UNKNOWN, 0, 0, 0]))));
+    figure("hypercall-unknown", each(MANY, || firmware::hvc([UNKNOWN, 0, 0, 0])));
     if attempt(|| firmware::smc([UNKNOWN, 0, 0, 0])).is_ok() {
-        figure("SMC-unknown", each(MANY, || drop(firmware::smc([UNKNOWN, 0, 0, 0]))));
+        figure("SMC-unknown", each(MANY, || firmware::smc([UNKNOWN, 0, 0, 0])));
     }
 }
 
 fn registers(machine: &Machine) {
     let flags = machine.uart + FR;
-    figure("read-of-an-emulated-UART-register", each(MANY, || drop(black_box(load32(flags)))));
+    figure("read-of-an-emulated-UART-register", each(MANY, || load32(flags)));
     let typer = machine.gic.distributor() + gicd::TYPER;
-    figure("read-of-the-distributor", each(MANY, || drop(black_box(load32(typer)))));
+    figure("read-of-the-distributor", each(MANY, || load32(typer)));
     let enable = gicd::bit_register(machine.gic.distributor() + gicd::ISENABLER, 100);
     figure("write-of-the-distributor", each(MANY, || store32(enable, 0)));
-    figure("read-of-an-ID-register", each(MANY, || drop(black_box(get!("id_aa64pfr0_el1")))));
+    figure("read-of-an-ID-register", each(MANY, || get!("id_aa64pfr0_el1")));
 }
 
 fn console(machine: &Machine) {
@@ -96,9 +94,7 @@ fn console(machine: &Machine) {
         while load32(uart + FR) & TXFF != 0 {}
         store32(uart + DR, if index % 50 == 49 { 10 } else { u32::from(b'.') });
     };
-    let loop_alone = time(CHARACTERS, || {
-        black_box(());
-    });
+    let loop_alone = time(CHARACTERS, || ());
     let begun = timer::now();
     for index in 0..CHARACTERS {
         write(black_box(index));

@@ -250,6 +250,62 @@ fn a_timer_set_pending_by_hand_while_it_is_linked_comes_after_that() {
 }
 
 #[test]
+fn a_timer_that_waits_in_a_slot_is_linked_when_its_host_interrupt_comes() {
+    let mut machine = Machine::enabled(Version::V3, 1, 4, 1);
+    let port = machine.cpus[0].port.clone();
+    for (behind, again) in [(None, Some(TIMER)), (Some(TIMER), None)] {
+        port.timer_line(true, behind);
+        machine.enter(0);
+        port.timer_line(true, again);
+        machine.enter(0);
+        assert_eq!(machine.next(0).map(|slot| slot.behind), Some(again));
+    }
+}
+
+#[test]
+fn a_linked_interrupt_set_active_by_hand_is_not_pending_beside() {
+    let mut machine = Machine::enabled(Version::V3, 1, 4, 1);
+    machine.redistributor(0, 0, 0x1_0c04, Width::B4, Some(u64::from(u32::MAX)));
+    machine.cpus[0].port.timer_line(true, Some(TIMER));
+    machine.enter(0);
+    machine.write_bit(0, 0x300, TIMER);
+    machine.enter(0);
+    assert_eq!(machine.cpus[0].held.slots[0].state, SlotState::Active);
+    machine.end(0, TIMER);
+    assert_eq!(serve(&mut machine, 0), [TIMER]);
+}
+
+#[test]
+fn an_sgi_that_was_disabled_in_the_hardware_still_knows_its_sender() {
+    let mut machine = Machine::enabled(Version::V2, 4, 4, 1);
+    machine.send(3, 1, 5);
+    machine.enter(0);
+    machine.write_bit(0, 0x180, 5);
+    machine.enter(0);
+    assert_eq!(machine.next(0), None);
+    assert_eq!(machine.read(0, 0xf14, Width::B4), 0b1000 << 8);
+    machine.write_bit(0, 0x100, 5);
+    machine.enter(0);
+    assert_eq!(machine.take(0).map(|slot| (slot.id, slot.source)), Some((5, 3)));
+}
+
+#[test]
+fn rerouting_what_waits_wakes_the_new_target() {
+    for version in BOTH {
+        let mut machine = Machine::enabled(version, 2, 4, 1);
+        for cpu in 0..2 {
+            machine.enter(cpu);
+            machine.wait(cpu);
+        }
+        machine.set_line(40, true);
+        // A write by the first CPU, which did not look yet.
+        machine.route(40, 1);
+        assert!(machine.enter(1));
+        assert_eq!(machine.next(1).map(|slot| slot.id), Some(40));
+    }
+}
+
+#[test]
 fn polling_for_the_end_of_an_interrupt_sees_it() {
     for version in BOTH {
         let mut machine = Machine::enabled(version, 2, 4, 1);
@@ -354,6 +410,7 @@ fn random_run(version: Version, seed: u64) {
         machine.set_edge(0, id, line.edge);
         machine.set_priority(0, id, (random.below(8) * 0x20) as u8);
     }
+    let mut timers = vec![false; cpus as usize];
     for step in 0..3000 {
         let id = 32 + random.below(if step % 500 < 250 { 6 } else { COUNT });
         let line = &mut lines[id as usize - 32];
@@ -383,7 +440,15 @@ fn random_run(version: Version, seed: u64) {
                     }
                 }
             }
-            9..11 => took(&mut machine, &mut lines, cpu),
+            9..11 => took(&mut machine, &mut lines, &mut timers, cpu),
+            11 if random.one_in(3) && !machine.cpus[cpu].timer_active => {
+                // The host's interrupt comes while the guest runs, and not again before it is ended.
+                if machine.enter(cpu) {
+                    machine.cpus[cpu].timer_active = true;
+                    machine.cpus[cpu].port.timer_line(true, Some(TIMER));
+                    timers[cpu] = true;
+                }
+            }
             _ => {
                 if let Some(id) = machine.running(cpu) {
                     machine.end(cpu, id);
@@ -391,12 +456,18 @@ fn random_run(version: Version, seed: u64) {
             }
         }
     }
-    settle(&mut machine, &mut lines, cpus as usize, seed);
+    settle(&mut machine, &mut lines, &mut timers, seed);
+    assert!(timers.iter().all(|owed| !owed), "a timer's interrupt never came (seed {seed})");
 }
 
 /// A guest takes an interrupt, which must have had a cause.
-fn took(machine: &mut Machine, lines: &mut [Line], cpu: usize) {
+fn took(machine: &mut Machine, lines: &mut [Line], timers: &mut [bool], cpu: usize) {
     let Some(slot) = machine.take(cpu) else { return };
+    if slot.id == TIMER {
+        assert!(timers[cpu] && slot.behind == Some(TIMER), "the timer's interrupt comes without a cause");
+        timers[cpu] = false;
+        return;
+    }
     let line = &mut lines[slot.id as usize - 32];
     let late = line.grace & 1 << cpu != 0;
     assert!(line.enabled || late, "{} is disabled", slot.id);
@@ -410,31 +481,25 @@ fn took(machine: &mut Machine, lines: &mut [Line], cpu: usize) {
 }
 
 /// Everything that is due arrives; then, all lines low, nothing is left.
-fn settle(machine: &mut Machine, lines: &mut [Line], cpus: usize, seed: u64) {
-    for id in 0..lines.len() {
-        machine.write_bit(0, 0x100, id as u32 + 32);
-        lines[id].enabled = true;
-        if !lines[id].edge {
-            lines[id].owed = lines[id].level;
+fn settle(machine: &mut Machine, lines: &mut [Line], timers: &mut [bool], seed: u64) {
+    for (id, line) in (32..).zip(lines.iter_mut()) {
+        machine.write_bit(0, 0x100, id);
+        line.enabled = true;
+        if !line.edge {
+            line.owed = line.level;
         }
     }
     for round in 0..2 {
         for _ in 0..lines.len() * 8 {
-            for cpu in 0..cpus {
+            for cpu in 0..timers.len() {
                 machine.enter(cpu);
                 while let Some(id) = machine.running(cpu) {
                     machine.end(cpu, id);
                 }
                 machine.enter(cpu);
                 if let Some(slot) = machine.next(cpu) {
-                    took(machine, lines, cpu);
-                    // The guest serves the device.
-                    let line = &mut lines[slot.id as usize - 32];
-                    if !line.edge {
-                        line.level = false;
-                        line.grace = u32::MAX;
-                        machine.set_line(slot.id, false);
-                    }
+                    took(machine, lines, timers, cpu);
+                    serve_device(machine, lines, slot.id);
                     machine.end(cpu, slot.id);
                 }
                 machine.wait(cpu);
@@ -449,5 +514,16 @@ fn settle(machine: &mut Machine, lines: &mut [Line], cpus: usize, seed: u64) {
                 line.grace = 0;
             }
         }
+    }
+}
+
+/// The guest makes the device lower its line.
+fn serve_device(machine: &Machine, lines: &mut [Line], id: u32) {
+    if let Some(line) = id.checked_sub(32).and_then(|index| lines.get_mut(index as usize))
+        && !line.edge
+    {
+        line.level = false;
+        line.grace = u32::MAX;
+        machine.set_line(id, false);
     }
 }

@@ -133,12 +133,16 @@ fn storm(version: Version, seed: u64) {
     let cpus = 1 + random.below(8);
     let words = 1 + random.below(31) as usize;
     let slots = 1 + random.below(16) as usize;
-    let mut machine =
-        if random.one_in(2) { Machine::new(version, cpus, slots, words) } else { Machine::enabled(version, cpus, slots, words) };
+    let mut machine = if random.one_in(2) {
+        Machine::new(version, cpus, slots, words)
+    } else {
+        Machine::enabled(version, cpus, slots, words)
+    };
     for _ in 0..2000 {
         let cpu = random.below(cpus);
         let own = cpu as usize;
-        let width = [Width::B1, Width::B2, Width::B4, Width::B4, Width::B4, Width::B8][random.below(6) as usize];
+        let width =
+            [Width::B1, Width::B2, Width::B4, Width::B4, Width::B4, Width::B8][random.below(6) as usize];
         let value = random.any() & random.any() & width.mask();
         let aligned = |offset: u32| u64::from(offset) & !(width.bytes() - 1);
         match random.below(20) {

@@ -119,7 +119,14 @@ impl Machine {
         });
     }
 
-    pub(super) fn redistributor(&self, by: u32, of: usize, offset: u64, width: Width, write: Option<u64>) -> u64 {
+    pub(super) fn redistributor(
+        &self,
+        by: u32,
+        of: usize,
+        offset: u64,
+        width: Width,
+        write: Option<u64>,
+    ) -> u64 {
         let at = At { offset, width };
         self.shared.access(by, |gic, _| match write {
             None => redistributor::read(gic, of, at),
@@ -253,14 +260,16 @@ impl Machine {
     /// The guest ends an interrupt.
     pub(super) fn end(&mut self, cpu: usize, id: u32) {
         let own = &mut self.cpus[cpu];
-        let overflow = own.held.overflow;
+        // The underflow interrupt: as good as nothing is left.
+        let left = own.held.slots().iter().filter(|slot| slot.state != SlotState::Empty).count();
+        own.rang |= own.held.overflow && left <= 2;
         for slot in own.held.slots() {
             if slot.id != id || !matches!(slot.state, SlotState::Active | SlotState::PendingActive) {
                 continue;
             }
             let again = slot.state == SlotState::PendingActive;
             slot.state = if again { SlotState::Pending } else { SlotState::Empty };
-            own.rang |= slot.notify || overflow;
+            own.rang |= slot.notify;
             if slot.behind.is_some() {
                 own.timer_active = false;
             }
@@ -305,7 +314,8 @@ fn check_state(gic: &mut Gic) {
                     .flat_map(|(cpu, own)| (0..16).filter(|n| own.given >> n & 1 != 0).map(move |n| (cpu, n)))
                     .filter(|&(cpu, n)| gic.cpus[cpu].slots[n].id == id)
                     .collect();
-                let expected = if held { std::vec![(holder.cpu.get(), usize::from(holder.slot))] } else { Vec::new() };
+                let expected =
+                    if held { std::vec![(holder.cpu.get(), usize::from(holder.slot))] } else { Vec::new() };
                 assert_eq!(in_slots, expected, "interrupt {}", id.get());
             }
         }

@@ -6,7 +6,7 @@ use isa_firmware::psci;
 
 use super::head::{MAX_CPUS, secondary_entry};
 use super::machine::machine;
-use super::registers::{affinity, unmask, wfi};
+use super::registers::{affinity, mask, unmask, wfi};
 use super::{firmware, random::Random};
 
 /// What the other CPUs are to do.
@@ -66,8 +66,9 @@ pub(super) extern "C" fn secondary(argument: u64) -> ! {
         STARTED[index].fetch_add(1, SeqCst);
     }
     let mut random = Random::new(argument);
-    unmask();
     loop {
+        // An interrupt between the look at the order and WFI ends WFI, too.
+        mask();
         let order = ORDER.load(SeqCst);
         if order == Order::Storm as u32 {
             let to = random.of(machine().cpus());
@@ -77,5 +78,6 @@ pub(super) extern "C" fn secondary(argument: u64) -> ! {
         } else {
             wfi();
         }
+        unmask();
     }
 }

@@ -1,0 +1,90 @@
+//! The generic timer and its interrupts (DDI 0487, D12.2).
+
+use super::Report;
+use crate::runtime::machine::machine;
+use crate::runtime::registers::{get, irq_waits, mask, set, unmask, wfi};
+use crate::runtime::timer::{self, ENABLE, IMASK, ISTATUS, PHYSICAL_ID, VIRTUAL_ID, now, ticks, within};
+use crate::runtime::vectors::attempt;
+use crate::runtime::interrupts;
+
+const MILLISECOND: u64 = 1_000_000;
+
+pub(super) fn run(report: &mut Report) {
+    let gic = machine().gic;
+    let begun = now();
+    report.check("the counter counts", within(MILLISECOND, || now() > begun));
+    gic.enable(VIRTUAL_ID);
+    virtual_line(report);
+    taken(report);
+    physical(report);
+}
+
+/// The interrupt follows the timer's condition, and its mask.
+fn virtual_line(report: &mut Report) {
+    let gic = machine().gic;
+    timer::arm(now() + ticks(10_000 * MILLISECOND));
+    report.equal("a timer of the future is quiet", (get!("cntv_ctl_el0"), irq_waits()), (ENABLE, false));
+    timer::arm(now());
+    let fired = within(MILLISECOND, || get!("cntv_ctl_el0") & ISTATUS != 0);
+    report.check("a timer of the past has its condition met", fired);
+    report.check("and its interrupt is pending", within(MILLISECOND, || gic.is_pending(VIRTUAL_ID)));
+    report.check("and signalled", within(MILLISECOND, irq_waits));
+    set!("cntv_ctl_el0", ENABLE | IMASK);
+    report.check("masked in the timer, it is not pending", within(MILLISECOND, || !gic.is_pending(VIRTUAL_ID)));
+    report.check("and not signalled", within(MILLISECOND, || !irq_waits()));
+    report.equal("though the condition is met", get!("cntv_ctl_el0"), ENABLE | IMASK | ISTATUS);
+    set!("cntv_ctl_el0", ENABLE);
+    report.check("unmasked, it is signalled again", within(MILLISECOND, irq_waits));
+    let first = gic.acknowledge();
+    gic.end(first);
+    report.equal("acknowledged", first & 0x3ff, VIRTUAL_ID);
+    report.check("a line that stays up is signalled again after the end", within(MILLISECOND, irq_waits));
+    let second = gic.acknowledge();
+    timer::stop();
+    gic.end(second);
+    report.check("and not when it went down before", second & 0x3ff == VIRTUAL_ID && !irq_waits());
+    set!("cntv_tval_el0", ticks(MILLISECOND));
+    let distance = get!("cntv_cval_el0").wrapping_sub(now());
+    report.check("TVAL counts from now", distance <= ticks(MILLISECOND) && get!("cntv_tval_el0") as i32 as i64 <= ticks(MILLISECOND) as i64);
+}
+
+/// By way of the vector, and out of WFI.
+fn taken(report: &mut Report) {
+    let at = now() + ticks(2 * MILLISECOND);
+    let before = interrupts::count();
+    timer::arm(at);
+    unmask();
+    while interrupts::count() == before && now() < at + ticks(1_000 * MILLISECOND) {
+        wfi();
+    }
+    mask();
+    let (id, entered) = interrupts::last();
+    report.equal("the timer interrupts WFI", (id, interrupts::count() - before), (VIRTUAL_ID, 1));
+    report.check("not before its time", entered >= at);
+    report.check("and not a second later", entered < at + ticks(1_000 * MILLISECOND));
+    let at = now() + ticks(MILLISECOND);
+    timer::arm(at);
+    while now() < at {
+        wfi();
+    }
+    report.check("a masked interrupt ends WFI", interrupts::count() - before == 1 && within(MILLISECOND, irq_waits));
+    timer::stop();
+    report.check("and is gone when the timer is stopped", within(MILLISECOND, || !machine().gic.is_pending(VIRTUAL_ID)) && !irq_waits());
+}
+
+fn physical(report: &mut Report) {
+    if attempt(|| get!("cntp_ctl_el0")).is_err() {
+        report.skip("the physical timer");
+        return;
+    }
+    let gic = machine().gic;
+    gic.enable(PHYSICAL_ID);
+    set!("cntp_tval_el0", ticks(MILLISECOND));
+    set!("cntp_ctl_el0", ENABLE);
+    report.check("the physical timer is signalled", within(100 * MILLISECOND, irq_waits));
+    let taken = gic.acknowledge();
+    timer::stop_physical();
+    gic.end(taken);
+    report.equal("as its own interrupt, once", (taken & 0x3ff, irq_waits()), (PHYSICAL_ID, false));
+    gic.disable(PHYSICAL_ID);
+}
