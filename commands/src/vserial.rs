@@ -2,6 +2,7 @@
 
 mod bind;
 mod prefix;
+mod seen;
 
 use alloc::format;
 use alloc::string::ToString;

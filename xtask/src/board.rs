@@ -42,9 +42,8 @@ impl Board {
 
     fn parse(name: &str, text: &str) -> Result<Self> {
         let table: toml::Table = text.parse().map_err(|error| anyhow::anyhow!("{error}"))?;
-        let known = [
-            "description", "program", "machine", "cpu", "cpus", "cpus-most", "memory", "tree", "words",
-        ];
+        let known =
+            ["description", "program", "machine", "cpu", "cpus", "cpus-most", "memory", "tree", "words"];
         if let Some(word) = table.keys().find(|key| !known.contains(&key.as_str())) {
             bail!("`{word}` is no property of a board");
         }

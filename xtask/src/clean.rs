@@ -28,7 +28,9 @@ fn clean(context: &Context, parsed: &Parsed) -> Result<()> {
     let entries = match fs::read_dir(&context.out) {
         Ok(entries) => entries,
         Err(error) if error.kind() == ErrorKind::NotFound => return cargo_clean(context),
-        Err(error) => return Err(error).with_context(|| format!("cannot read {}", context.show(&context.out))),
+        Err(error) => {
+            return Err(error).with_context(|| format!("cannot read {}", context.show(&context.out)));
+        }
     };
     // Only what xtask makes: with --output the folder may hold other things of the user's.
     let ours = ["aarch64", "bench", "guests", "run", "test"];
@@ -36,7 +38,8 @@ fn clean(context: &Context, parsed: &Parsed) -> Result<()> {
     for entry in entries.flatten() {
         let name = entry.file_name();
         let is = |names: &[&str]| names.iter().any(|known| name == *known);
-        if !is(&ours) && !(all && is(&fetched)) {
+        let goes = is(&ours) || (all && is(&fetched));
+        if !goes {
             continue;
         }
         let path = entry.path();

@@ -110,7 +110,16 @@ impl Machine {
         if let Some(cpu) = self.cpu.as_ref().or(board.cpu.as_ref()) {
             qemu.args(["-cpu", cpu]);
         }
-        qemu.args(["-smp", &cpus.to_string(), "-m", &format!("{memory}M"), "-display", "none", "-nic", "none"]);
+        qemu.args([
+            "-smp",
+            &cpus.to_string(),
+            "-m",
+            &format!("{memory}M"),
+            "-display",
+            "none",
+            "-nic",
+            "none",
+        ]);
         match terminal {
             Terminal::User => qemu.args(["-serial", "mon:stdio"]),
             Terminal::Pipes => qemu.args(["-serial", "stdio", "-monitor", "none"]),
@@ -163,11 +172,9 @@ impl Machine {
             archive.file(&format!("/guests/{name}.dtb"), 0o644, &read(file)?);
         }
         archive.folder("/images");
-        for (image, own) in [
-            (Image::Linux, &self.guests.kernel),
-            (Image::Initrd, &self.guests.initrd),
-            (Image::UBoot, &None),
-        ] {
+        for (image, own) in
+            [(Image::Linux, &self.guests.kernel), (Image::Initrd, &self.guests.initrd), (Image::UBoot, &None)]
+        {
             let file = own.clone().unwrap_or_else(|| image.path(context));
             archive.file(&format!("/images/{}", image.name()), 0o644, &read(&file)?);
         }
@@ -179,7 +186,10 @@ impl Machine {
         let Guests { count, tree, cpus, append, .. } = &self.guests;
         let mut overrides = String::new();
         if let Some(append) = append {
-            ensure!(!append.contains('"'), "a guest's command line must have no double quotes here: {append}");
+            ensure!(
+                !append.contains('"'),
+                "a guest's command line must have no double quotes here: {append}"
+            );
             let _ = write!(overrides, " \"chosen,bootargs,string,{append}\"");
         }
         let mut script = String::new();
@@ -188,7 +198,11 @@ impl Machine {
             let _ = writeln!(script, "guest create guest{number}");
             let _ = writeln!(script, "guest kick guest{number}");
         }
-        script.push_str(if self.attach { "vserial bind guest0/uart0\n" } else { "vfs cat /system/banner.txt\n" });
+        script.push_str(if self.attach {
+            "vserial bind guest0/uart0\n"
+        } else {
+            "vfs cat /system/banner.txt\n"
+        });
         Ok(script)
     }
 
@@ -196,10 +210,15 @@ impl Machine {
     fn banner(&self) -> String {
         let mut text = String::from("\n");
         match self.guests.count {
-            0 => text.push_str("There are no guests yet: their trees are in /guests, their images in /images.\n"),
+            0 => text
+                .push_str("There are no guests yet: their trees are in /guests, their images in /images.\n"),
             1 => text.push_str("guest0 is starting. To use its console, and to come back from it:\n"),
             count => {
-                let _ = writeln!(text, "guest0 to guest{} are starting. To use a console, and to come back:", count - 1);
+                let _ = writeln!(
+                    text,
+                    "guest0 to guest{} are starting. To use a console, and to come back:",
+                    count - 1
+                );
             }
         }
         for number in 0..self.guests.count.min(2) {
@@ -215,7 +234,8 @@ impl Machine {
 fn compile_trees(context: &Context) -> Result<Vec<(String, PathBuf)>> {
     let folder = context.root.join(GUESTS);
     let entries = fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
-    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(|path| path.is_file()).collect();
+    let mut files: Vec<PathBuf> =
+        entries.flatten().map(|entry| entry.path()).filter(|path| path.is_file()).collect();
     files.sort();
     let made = context.out.join(GUESTS);
     make_folder(&made)?;

@@ -34,7 +34,6 @@ const COMMANDS: &[&args::Command] = &[
     &test::COMMAND,
     &check::COMMAND,
     &bench::COMMAND,
-
     &clean::COMMAND,
 ];
 

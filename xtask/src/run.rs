@@ -26,8 +26,16 @@ archive and starts the guests; then there is the prompt:
 
 Ctrl-C goes to the guest. Ctrl-A x ends QEMU whatever state it is in; Ctrl-A c is QEMU's monitor.",
     options: &[
-        Opt::value("board", "NAME", "the machine to emulate: one of boards/*.toml (virt-gicv3);\n`--board list` lists them"),
-        Opt::value("cpu", "MODEL", "the CPU's model instead of the board's: cortex-a53, a57, a72,\na76, max, …"),
+        Opt::value(
+            "board",
+            "NAME",
+            "the machine to emulate: one of boards/*.toml (virt-gicv3);\n`--board list` lists them",
+        ),
+        Opt::value(
+            "cpu",
+            "MODEL",
+            "the CPU's model instead of the board's: cortex-a53, a57, a72,\na76, max, …",
+        ),
         Opt::value("cpus", "N", "how many CPUs the machine has (1)"),
         Opt::value("memory", "SIZE", "the machine's memory: 512M, 4G (1G, more if the guests need it)"),
         Opt::value("guests", "N", "how many guests to start (1); each has 256 MiB"),
@@ -37,7 +45,11 @@ Ctrl-C goes to the guest. Ctrl-A x ends QEMU whatever state it is in; Ctrl-A c i
         Opt::value("kernel", "FILE", "a kernel for the guests instead of Debian's: Image or Image.gz"),
         Opt::value("initrd", "FILE", "an initial RAM file system for the guests instead of the busybox"),
         Opt::value("append", "TEXT", "the guests' kernel command line instead of the tree's"),
-        Opt::value("bootcmd", "COMMANDS", "what the hypervisor does at start, separated by semicolons,\ninstead of starting guests"),
+        Opt::value(
+            "bootcmd",
+            "COMMANDS",
+            "what the hypervisor does at start, separated by semicolons,\ninstead of starting guests",
+        ),
         Opt::value("host-append", "TEXT", "more words for the hypervisor's own command line"),
         Opt::switch("gdb", "wait for a debugger on port 1234 before the first instruction"),
         Opt::value("qemu-args", "TEXT", "more words for QEMU; what follows -- goes there, too"),
@@ -49,7 +61,10 @@ Ctrl-C goes to the guest. Ctrl-A x ends QEMU whatever state it is in; Ctrl-A c i
         ("cargo xtask run", "one Debian guest on QEMU's virt board with a GICv3"),
         ("cargo xtask run --guests 2 --cpu max", "two of them, on a CPU with everything that QEMU knows"),
         ("cargo xtask run --board zcu102", "the same image on another board"),
-        ("cargo xtask run --kernel Image --initrd root.cpio.gz --append 'console=ttyAMA0 quiet'", "your own kernel as a guest"),
+        (
+            "cargo xtask run --kernel Image --initrd root.cpio.gz --append 'console=ttyAMA0 quiet'",
+            "your own kernel as a guest",
+        ),
         ("cargo xtask run --bootcmd 'version;host info' --debug", "no guests, and a debug build"),
         ("cargo xtask run -n", "only show the commands"),
         ("cargo xtask run -- -d int -D qemu.log", "let QEMU log every exception"),

@@ -159,8 +159,11 @@ pub trait GuestPort: Send + Sync {
     fn stirred(&self) -> bool;
     /// `held` says what became of what the hardware was given; answer with what it should hold now.
     fn exchange(&self, held: &mut Held);
-    /// The level of the CPU's own (virtual) timer, and the host interrupt behind it.
+    /// The level of the CPU's own (virtual) timer, and the host interrupt behind it. [`GuestPort::wake`]
+    /// follows if the CPU waits.
     fn timer_line(&self, level: bool, behind: Option<u32>);
+    /// The CPU waits, and there is something for it now: its thread is to run.
+    fn wake(&self) {}
     /// The CPU's registers leave the hardware while its timer is set: wake it at `at`.
     fn timer_leaves(&self, at: Nanos);
 }

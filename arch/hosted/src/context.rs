@@ -92,7 +92,8 @@ fn resume(baton: &Baton) {
 /// A panic in a prepared thread would end the whole process, and the harness would not say which test
 /// it was: hand it to the thread that the harness waits for instead.
 fn tell_the_test(info: &PanicHookInfo<'_>) {
-    let Some(baton) = OWN.try_with(|own| own.try_borrow().ok().and_then(|own| own.clone())).ok().flatten() else {
+    let Some(baton) = OWN.try_with(|own| own.try_borrow().ok().and_then(|own| own.clone())).ok().flatten()
+    else {
         return;
     };
     let cpu = cpu::here();

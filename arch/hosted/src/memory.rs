@@ -62,7 +62,7 @@ impl HostPaging for Hosted {
         Ok(())
     }
     unsafe fn map(span: Span<Hpa>, _kind: Kind) -> Result<*mut u8, MapError> {
-        if !span.base().is_aligned(PAGE_SIZE) || span.length() % PAGE_SIZE != 0 {
+        if !span.base().is_aligned(PAGE_SIZE) || !span.length().is_multiple_of(PAGE_SIZE) {
             return Err(MapError::Misaligned);
         }
         // Registers that a test scripts are seen at an address of their own; all else lies where it is.

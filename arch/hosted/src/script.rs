@@ -15,8 +15,8 @@ use std::sync::{Arc as StdArc, Mutex};
 
 use addr::Gpa;
 use arch_api::{
-    Call, Clock, Conduit, Exit, GuestCpu, GuestFault, GuestPort, GuestProfile, Held, IrqSlot, IrqsOff, Nanos, NoVirt,
-    Place, PowerOn, Read, Rights, SlotState, Untyped, Virt, VirtualInterface, Width, Write,
+    Call, Clock, Conduit, Exit, GuestCpu, GuestFault, GuestPort, GuestProfile, Held, IrqSlot, IrqsOff, Nanos,
+    NoVirt, Place, PowerOn, Read, Rights, SlotState, Untyped, Virt, VirtualInterface, Width, Write,
 };
 use atomic::Arc;
 
@@ -171,7 +171,8 @@ impl ScriptedVcpu {
 
     fn acknowledge(&mut self) {
         let id = self.pending().map(|slot| slot.id);
-        if let Some(slot) = self.held.slots().iter_mut().find(|slot| slot.state == SlotState::Pending && Some(slot.id) == id)
+        if let Some(slot) =
+            self.held.slots().iter_mut().find(|slot| slot.state == SlotState::Pending && Some(slot.id) == id)
         {
             slot.state = SlotState::Active;
         }

@@ -38,7 +38,8 @@ impl HostedSpace {
 
 /// Whole pages, not empty, and within what can be addressed.
 fn check(guest: Span<Gpa>) -> Result<(), MapError> {
-    if !guest.base().is_aligned(PAGE_SIZE) || guest.length() % PAGE_SIZE != 0 || guest.length() == 0 {
+    if !guest.base().is_aligned(PAGE_SIZE) || !guest.length().is_multiple_of(PAGE_SIZE) || guest.length() == 0
+    {
         return Err(MapError::Misaligned);
     }
     if guest.last().get() >> BITS != 0 {

@@ -4,9 +4,9 @@ use std::sync::{Arc as StdArc, Mutex};
 
 use addr::{Gpa, Hpa, Span};
 use arch_api::{
-    Clock, Conduit, Context, Cpu, Exit, GuestCpu, GuestFault, GuestPort, GuestProfile, GuestSpace, Held, HostPaging,
-    IrqSlot, IrqsOff, Kind, LocalIrqs, MapError, Mmio, Nanos, Place, PowerOn, Rights, SlotState, TableFrames, Untyped,
-    Width,
+    Clock, Conduit, Context, Cpu, Exit, GuestCpu, GuestFault, GuestPort, GuestProfile, GuestSpace, Held,
+    HostPaging, IrqSlot, IrqsOff, Kind, LocalIrqs, MapError, Mmio, Nanos, Place, PowerOn, Rights, SlotState,
+    TableFrames, Untyped, Width,
 };
 use arch_hosted::script::{self, Event, Step};
 use arch_hosted::{ALARM_IRQ, Hosted, HostedSpace, ScriptedVcpu, irq, registers, time};
@@ -232,7 +232,9 @@ impl GuestPort for OneIrq {
 
 fn vcpu(port: Arc<OneIrq>) -> (ScriptedVcpu, script::Program) {
     let program = script::of_vcpu(0);
-    let mut cpu = ScriptedVcpu::new(GuestProfile { index: 0, hardware_id: 0, irq_registers: false, cpus: 1 }, port).unwrap();
+    let mut cpu =
+        ScriptedVcpu::new(GuestProfile { index: 0, hardware_id: 0, irq_registers: false, cpus: 1 }, port)
+            .unwrap();
     cpu.start(PowerOn { entry: Gpa::new(0x4000_0000), argument: 0 });
     program.take_events();
     (cpu, program)
@@ -248,7 +250,10 @@ fn a_scripted_guest_exits_for_what_is_not_mapped_and_records_the_answers() {
     unsafe { space.map(Gpa::new(0x4000_0000), ram, Rights::Memory).unwrap() };
     program.then(Step::store(0x4000_0010, Width::B4, 42)).then(Step::load(0x4000_0010, Width::B4));
     program.then(Step::load(0x900_0018, Width::B4)).then(Step::store(0x900_0000, Width::B1, 0x141));
-    program.then(Step::hvc([0x8400_0000, 1, 2, 3])).then(Step::Fault(GuestFault::Undefined)).then(Step::Yield);
+    program
+        .then(Step::hvc([0x8400_0000, 1, 2, 3]))
+        .then(Step::Fault(GuestFault::Undefined))
+        .then(Step::Yield);
     let masked = IrqsOff::<Hosted>::now();
 
     let Exit::Read(read) = cpu.enter(&space, &masked) else { panic!("no read") };

@@ -32,8 +32,8 @@ fn read(path: &str, overrides: &[String]) -> Result<Tree, Failed> {
     Ok(loaded)
 }
 
-/// Sets a property, as `alias,property,type,value` says. In place of an alias a path may stand; values
-/// other than strings may be several, separated by blanks.
+/// Sets a property, as `alias,property,type,value` says. In place of an alias a path may stand, or the
+/// name of a node below the root; values other than strings may be several, separated by blanks.
 fn change(loaded: &mut Tree, word: &str) -> Result<(), Failed> {
     let parts: Vec<&str> = word.split(',').collect();
     // Names of properties have commas too: the first word that is a type ends them.
@@ -41,9 +41,14 @@ fn change(loaded: &mut Tree, word: &str) -> Result<(), Failed> {
     let Some(([place, name @ ..], [kind, value @ ..])) = at.and_then(|at| parts.split_at_checked(at)) else {
         return Err(Failed::because("is not <alias>,<attr>,<type>,<value>"));
     };
+    if value.is_empty() {
+        return Err(Failed::because("has no <value>"));
+    }
     let (name, value) = (name.join(","), value.join(","));
+    // An alias, a path, or a node right below the root.
     let node = loaded
         .find(place)
+        .or_else(|| loaded.root().child(place))
         .ok_or_else(|| Failed::Because(format!("the tree has no alias or path \"{place}\"")))?
         .id();
     let values: Vec<&str> =
@@ -131,6 +136,7 @@ mod tests {
         let mut tree = tree();
         change(&mut tree, "mem,device_type,string,memory, or so").unwrap();
         change(&mut tree, "/memory,cells,uint32,1 2").unwrap();
+        change(&mut tree, "memory,size,uint64,1M").unwrap();
         change(&mut tree, "/memory,xvisor,name,string,/a,b").unwrap();
         let memory = tree.require("/memory").unwrap();
         assert_eq!(memory.str("xvisor,name").unwrap(), "/a,b", "properties and values may have commas");

@@ -8,10 +8,9 @@ use vio::Urgency;
 use vio::serial::Serial;
 
 use super::prefix::Prefix;
+use super::seen;
 use crate::Terminal;
 
-/// Bytes of what the guest sent before that are shown first.
-const TAIL: usize = 2048;
 /// Bytes shown before keys are looked at again: a guest that floods its console does not lock us in.
 const CHUNK: usize = 512;
 /// So long an ESC waits for an `x` before the guest gets it.
@@ -33,7 +32,9 @@ pub(super) fn run(terminal: &mut dyn Terminal, port: &Arc<Serial>) {
         }
     };
     let mut reader = port.reader(Arc::new(listener));
-    reader.rewind(TAIL);
+    let tail = seen::tail(port);
+    reader.rewind(tail);
+    let mut position = port.sent().saturating_sub(tail as u64);
     let mut prefix = Prefix::new(port.name());
     let mut out = Vec::with_capacity(2 * CHUNK);
     prefix.start(&mut out);
@@ -53,6 +54,7 @@ pub(super) fn run(terminal: &mut dyn Terminal, port: &Arc<Serial>) {
         unsent.drain(..taken.min(unsent.len()));
         unsent.truncate(MAX_UNSENT);
         if leave {
+            seen::remember(port, position);
             terminal.write(b"\r\n");
             return;
         }
@@ -60,6 +62,7 @@ pub(super) fn run(terminal: &mut dyn Terminal, port: &Arc<Serial>) {
         // Before the port is read: what comes after that rings again.
         gathering.store(false, Ordering::SeqCst);
         let length = reader.read(&mut sent);
+        position += length as u64;
         out.clear();
         prefix.add(sent.get(..length).unwrap_or_default(), &mut out);
         if !out.is_empty() {

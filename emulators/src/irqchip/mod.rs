@@ -8,6 +8,7 @@
 //! | file | contents |
 //! |---|---|
 //! | `state` | what is known of every interrupt, and what follows from it |
+//! | `routing` | which CPU gets a shared interrupt |
 //! | `exchange` | how interrupts get into a CPU's list registers and back |
 //! | `pins` | the lines of the devices, and how CPUs are called |
 //! | `port` | the state behind its lock, and what a virtual CPU is joined to |
@@ -37,6 +38,7 @@ mod pins;
 mod port;
 mod redistributor;
 mod registers;
+mod routing;
 mod sgi;
 mod state;
 #[cfg(test)]

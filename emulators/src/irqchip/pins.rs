@@ -59,6 +59,13 @@ impl Bell {
         }
     }
 
+    /// The CPU waits and should look: it is woken.
+    pub(super) fn wake(&self) {
+        if let Some(waker) = self.waker.get() {
+            waker.wake();
+        }
+    }
+
     /// The CPU wants to be woken at `at`.
     pub(super) fn wake_at(&self, at: Nanos) {
         if let Some(waker) = self.waker.get() {

@@ -118,6 +118,10 @@ impl GuestPort for Port {
         }
     }
 
+    fn wake(&self) {
+        self.bell.wake();
+    }
+
     fn timer_leaves(&self, at: Nanos) {
         self.bell.wake_at(at);
     }

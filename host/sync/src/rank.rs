@@ -45,7 +45,11 @@ impl Ranked {
         if self.rank != 0 {
             let held = HELD.get(&IrqsOff::now()).load(Ordering::Relaxed);
             let highest = 63 - held.leading_zeros().min(63);
-            assert!(held >> self.rank == 0, "a lock of rank {} is taken, and one of rank {highest} held", self.rank);
+            assert!(
+                held >> self.rank == 0,
+                "a lock of rank {} is taken, and one of rank {highest} held",
+                self.rank
+            );
         }
     }
     /// The lock is held.

@@ -23,6 +23,7 @@ mod cpu;
 mod line;
 mod mutex;
 pub mod policy;
+mod roster;
 mod stack;
 mod thread;
 pub mod time;
@@ -32,8 +33,8 @@ pub use cpu::{on_kick, policy_state, preempt_if_asked, set_kick, set_policy};
 pub use mutex::{Mutex, MutexGuard};
 pub use policy::Priority;
 pub use thread::{
-    Info, Kind, Options, SpawnError, State, Stats, Thread, ThreadId, Woken, current, exit, list, park, park_until,
-    sleep, spawn, start, yield_now,
+    Info, Kind, Options, SpawnError, State, Stats, Thread, ThreadId, Woken, current, exit, list, park,
+    park_until, sleep, spawn, start, yield_now,
 };
 pub use wait::{Completion, Semaphore, WaitQueue};
 

@@ -10,8 +10,9 @@ use atomic::{Arc, AtomicU64, Ordering};
 use host_sync::might_sleep;
 
 use crate::control::{Body, Control, Parts, Phase};
-use crate::cpu::{self, Member};
+use crate::cpu;
 use crate::policy::{FixedPriority, Priority, Slot, Why};
+use crate::roster::Member;
 use crate::stack::Stack;
 use crate::time::{self, Due};
 
@@ -210,10 +211,10 @@ pub fn spawn(options: Options, body: Box<dyn FnOnce() + Send>) -> Result<Thread,
     let id = next_id();
 
     let masked = IrqsOff::now();
-    let mut core = cpu::core(&masked);
-    let control = Arc::new(Control::new(id, options.name, Machine::id(&masked), core.free_slot(), parts));
-    core.adopt(Member::new(Arc::clone(&control), options.kind, options.priority, options.time_slice));
-    drop(core);
+    let mut roster = cpu::roster(&masked);
+    let control = Arc::new(Control::new(id, options.name, Machine::id(&masked), roster.free_slot(), parts));
+    roster.adopt(Member::new(Arc::clone(&control), options.kind, options.priority, options.time_slice));
+    drop(roster);
     drop(masked);
     cpu::wake(&control);
     Ok(Thread(control))
@@ -283,17 +284,23 @@ pub fn list() -> Vec<Info> {
         let mut found: Vec<(Arc<Control>, Kind, Priority, Nanos, Stats)> = Vec::new();
         loop {
             let masked = IrqsOff::now();
-            let core = cpu::core_of(at, &masked);
-            let count = core.members().count();
+            let roster = cpu::roster_of(at, &masked);
+            let count = roster.members().count();
             if count > found.capacity() {
-                drop(core);
+                drop(roster);
                 drop(masked);
                 found.reserve(count);
                 continue;
             }
             let now = Machine::now();
-            found.extend(core.members().map(|member| {
-                (Arc::clone(&member.control), member.kind, member.priority, member.time_slice, member.stats(now))
+            found.extend(roster.members().map(|member| {
+                (
+                    Arc::clone(&member.control),
+                    member.kind,
+                    member.priority,
+                    member.time_slice,
+                    member.stats(now),
+                )
             }));
             break;
         }
@@ -317,9 +324,9 @@ pub fn list() -> Vec<Info> {
 pub fn park() {
     might_sleep();
     let masked = IrqsOff::now();
-    let core = cpu::core(&masked);
+    let roster = cpu::roster(&masked);
     if cpu::current(&masked).state.park() {
-        cpu::switch(core, Machine::now(), None, &masked);
+        cpu::switch(roster, Machine::now(), None, &masked);
     }
 }
 
@@ -328,7 +335,7 @@ pub fn park_until(at: Nanos) -> Woken {
     might_sleep();
     let masked = IrqsOff::now();
     let now = Machine::now();
-    let mut core = cpu::core(&masked);
+    let mut roster = cpu::roster(&masked);
     let me = cpu::current(&masked);
     if now >= at {
         return Woken::ByTime;
@@ -337,16 +344,16 @@ pub fn park_until(at: Nanos) -> Woken {
         return Woken::ByWake;
     }
     me.timed_out.store(false, Ordering::Relaxed);
-    let Some(control) = core.member(me.slot).map(|member| Arc::clone(&member.control)) else {
+    let Some(control) = roster.member(me.slot).map(|member| Arc::clone(&member.control)) else {
         return Woken::ByWake;
     };
-    let key = core.timers.insert(at.0, Due::Park(control));
-    cpu::switch(core, now, None, &masked);
+    let key = roster.timers.insert(at.0, Due::Park(control));
+    cpu::switch(roster, now, None, &masked);
     if me.timed_out.load(Ordering::Relaxed) {
         return Woken::ByTime;
     }
     // The alarm may stay set: it rings for nothing at worst.
-    let due = cpu::core(&masked).timers.cancel(key);
+    let due = cpu::roster(&masked).timers.cancel(key);
     drop(due);
     Woken::ByWake
 }
@@ -368,8 +375,8 @@ pub fn sleep(length: Nanos) {
 pub fn yield_now() {
     might_sleep();
     let masked = IrqsOff::now();
-    let core = cpu::core(&masked);
-    cpu::switch(core, Machine::now(), Some(Why::TurnOver), &masked);
+    let roster = cpu::roster(&masked);
+    cpu::switch(roster, Machine::now(), Some(Why::TurnOver), &masked);
 }
 
 impl Thread {
@@ -391,10 +398,10 @@ impl Thread {
         if let Some(at) = at
             && self.0.state.get() != Phase::ENDED
         {
-            let mut core = cpu::core(&masked);
-            let key = core.timers.insert(at.0, Due::Alarm(Arc::clone(&self.0)));
+            let mut roster = cpu::roster(&masked);
+            let key = roster.timers.insert(at.0, Due::Alarm(Arc::clone(&self.0)));
             *alarm = Some((Machine::id(&masked), key));
-            core.set_alarm(&masked);
+            roster.set_alarm(&masked);
         }
     }
 
@@ -438,12 +445,12 @@ impl Thread {
     /// Makes it this urgent.
     pub fn set_priority(&self, priority: Priority) {
         let masked = IrqsOff::now();
-        let mut core = cpu::core_of(self.0.home, &masked);
-        if !core.member(self.0.slot).is_some_and(|member| Arc::ptr_eq(&member.control, &self.0)) {
+        let mut roster = cpu::roster_of(self.0.home, &masked);
+        if !roster.member(self.0.slot).is_some_and(|member| Arc::ptr_eq(&member.control, &self.0)) {
             return;
         }
-        core.set_priority(self.0.slot, priority);
-        drop(core);
+        roster.set_priority(self.0.slot, priority);
+        drop(roster);
         cpu::look_again(self.0.home, &masked);
         drop(masked);
         cpu::preempt_here();
@@ -451,8 +458,8 @@ impl Thread {
 
     fn member<R>(&self, of: impl FnOnce(&Member) -> R) -> Option<R> {
         let masked = IrqsOff::now();
-        let core = cpu::core_of(self.0.home, &masked);
-        let member = core.member(self.0.slot)?;
+        let roster = cpu::roster_of(self.0.home, &masked);
+        let member = roster.member(self.0.slot)?;
         Arc::ptr_eq(&member.control, &self.0).then(|| of(member))
     }
 }

@@ -39,25 +39,25 @@ pub fn now() -> Nanos {
 #[inline(always)]
 pub fn on_alarm(masked: &IrqsOff) {
     let now = Machine::now();
-    let mut core = cpu::core(masked);
-    while let Some(due) = core.timers.pop_due(now.0) {
-        core = match due {
+    let mut roster = cpu::roster(masked);
+    while let Some(due) = roster.timers.pop_due(now.0) {
+        roster = match due {
             Due::Park(control) => {
                 control.timed_out.store(true, Ordering::Relaxed);
-                cpu::ring(core, &control, now, masked)
+                cpu::ring(roster, &control, now, masked)
             }
-            Due::Alarm(control) => cpu::ring(core, &control, now, masked),
+            Due::Alarm(control) => cpu::ring(roster, &control, now, masked),
             Due::Call(timer) => {
                 timer.runs_on.store(Machine::id(masked).0, Ordering::Relaxed);
-                drop(core);
+                drop(roster);
                 (timer.callback)(now);
                 timer.runs_on.store(NOWHERE, Ordering::Release);
-                cpu::core(masked)
+                cpu::roster(masked)
             }
         };
     }
-    core.alarm_rang(now, masked);
-    core.set_alarm(masked);
+    roster.alarm_rang(now, masked);
+    roster.set_alarm(masked);
 }
 
 /// Something that happens once, at a point of time: the callback is called with interrupts masked, by the
@@ -85,7 +85,7 @@ impl Timer {
         let inner = Inner { callback, armed: Spin::new(None), runs_on: AtomicU32::new(NOWHERE) };
         let masked = IrqsOff::now();
         for cpu in cpu::started() {
-            cpu::core_of(cpu, &masked).reserve_timers();
+            cpu::roster_of(cpu, &masked).reserve_timers();
         }
         Self(Arc::new(inner))
     }
@@ -95,10 +95,10 @@ impl Timer {
         let masked = IrqsOff::now();
         let mut armed = self.0.armed.lock_masked(&masked);
         disarm(&mut armed, &masked);
-        let mut core = cpu::core(&masked);
-        let key = core.timers.insert(at.0, Due::Call(Arc::clone(&self.0)));
+        let mut roster = cpu::roster(&masked);
+        let key = roster.timers.insert(at.0, Due::Call(Arc::clone(&self.0)));
         *armed = Some((Machine::id(&masked), key));
-        core.set_alarm(&masked);
+        roster.set_alarm(&masked);
     }
 
     /// Disarms it. When this returns the callback does not run any more, unless it is the caller.
@@ -115,7 +115,7 @@ impl Timer {
     pub fn is_armed(&self) -> bool {
         let masked = IrqsOff::now();
         let armed = *self.0.armed.lock_masked(&masked);
-        armed.is_some_and(|(cpu, key)| cpu::core_of(cpu, &masked).timers.deadline(key).is_some())
+        armed.is_some_and(|(cpu, key)| cpu::roster_of(cpu, &masked).timers.deadline(key).is_some())
     }
 }
 
@@ -129,12 +129,12 @@ impl Drop for Timer {
 /// Takes an alarm or a timer out of its CPU's queue, if it still waits there.
 pub(crate) fn disarm(armed: &mut Option<(CpuId, Key)>, masked: &IrqsOff) {
     if let Some((at, key)) = armed.take() {
-        let mut core = cpu::core_of(at, masked);
-        let due = core.timers.cancel(key);
+        let mut roster = cpu::roster_of(at, masked);
+        let due = roster.timers.cancel(key);
         if at == Machine::id(masked) {
-            core.set_alarm(masked);
+            roster.set_alarm(masked);
         }
-        drop(core);
+        drop(roster);
         // Never the last count: the caller has one of its own.
         drop(due);
     }

@@ -106,7 +106,8 @@ fn console(machine: &Machine) {
         while load32(uart + FR) & BUSY != 0 {}
     }
     let patient = timer::now() - begun;
-    let per = |ticks: u64| (timer::nanoseconds(ticks.saturating_sub(loop_alone)) + CHARACTERS / 2) / CHARACTERS;
+    let per =
+        |ticks: u64| (timer::nanoseconds(ticks.saturating_sub(loop_alone)) + CHARACTERS / 2) / CHARACTERS;
     say!("\r");
     figure("character-on-an-emulated-console", per(plain));
     // As Linux's early console does: it waits until the character is out.

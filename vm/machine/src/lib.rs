@@ -27,9 +27,12 @@ pub mod manager;
 mod model;
 mod plan;
 pub mod shared;
+#[cfg(test)]
+mod tests;
 mod vcpu;
 mod wires;
 
+pub use manager::CreateError;
 pub use guest::{Guest, LifeError, State};
 pub use model::{Controller, Model, NotWired};
 pub use vcpu::{Vcpu, VcpuState};

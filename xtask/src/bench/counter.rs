@@ -54,7 +54,10 @@ impl Counter {
                 "the plugin that counts is written in C, and there is no `cc`: install gcc and libc6-dev"
             );
             let mut compile = Command::new("cc");
-            compile.args(["-std=c11", "-O2", "-Wall", "-Wextra", "-shared", "-fPIC", "-o"]).arg(&library).arg(&source);
+            compile
+                .args(["-std=c11", "-O2", "-Wall", "-Wextra", "-shared", "-fPIC", "-o"])
+                .arg(&library)
+                .arg(&source);
             shell::logged(context, &mut compile, &folder.join("elcount.log"))?;
         }
         Ok(Self { library })
@@ -83,7 +86,9 @@ impl Counter {
     pub(super) fn read(&self, context: &Context, marks: usize) -> Result<Vec<Counts>> {
         let text = read_text(&Self::results(context))?;
         (0..marks)
-            .map(|mark| parse(&text, mark).with_context(|| format!("the plugin saw nothing of mark {mark}:\n{text}")))
+            .map(|mark| {
+                parse(&text, mark).with_context(|| format!("the plugin saw nothing of mark {mark}:\n{text}"))
+            })
             .collect()
     }
 }

@@ -45,14 +45,19 @@ impl Figures {
             let words: Vec<&str> = words.split_whitespace().collect();
             let [name, value, unit, rest @ ..] = words.as_slice() else { continue };
             let Ok(value) = value.parse() else { continue };
-            let name = LIMITS.iter().map(|(known, _)| *known).find(|known| known.replace(' ', "-") == *name).unwrap_or(name);
+            let name = LIMITS
+                .iter()
+                .map(|(known, _)| *known)
+                .find(|known| known.replace(' ', "-") == *name)
+                .unwrap_or(name);
             self.add(name, value, unit, rest.first().and_then(|native| native.parse().ok()));
         }
     }
 
     /// The names of the figures that are more than they must be.
     pub(super) fn missed(&self) -> Vec<&str> {
-        let missed = self.figures.iter().filter(|figure| figure.limit().is_some_and(|limit| figure.value > limit));
+        let missed =
+            self.figures.iter().filter(|figure| figure.limit().is_some_and(|limit| figure.value > limit));
         missed.map(|figure| figure.name.as_str()).collect()
     }
 
@@ -85,8 +90,13 @@ impl fmt::Display for Figures {
             let value = grouped(figure.value);
             let limit = optional(figure.limit());
             let native = optional(figure.native);
-            let remark = if figure.limit().is_some_and(|limit| figure.value > limit) { "  <-- too much" } else { "" };
-            writeln!(out, "{:<36} {value:>15} {limit:>15} {native:>15}  {}{remark}", figure.name, figure.unit)?;
+            let remark =
+                if figure.limit().is_some_and(|limit| figure.value > limit) { "  <-- too much" } else { "" };
+            writeln!(
+                out,
+                "{:<36} {value:>15} {limit:>15} {native:>15}  {}{remark}",
+                figure.name, figure.unit
+            )?;
         }
         Ok(())
     }

@@ -41,8 +41,7 @@ its own counter. The table shows each figure, what it must be, and the native on
 };
 
 /// What QEMU is told so that a run repeats to the instruction.
-const REPEATABLE: &[&str] =
-    &["-icount", "shift=0,sleep=off", "-rtc", "base=2026-01-01T00:00:00,clock=vm"];
+const REPEATABLE: &[&str] = &["-icount", "shift=0,sleep=off", "-rtc", "base=2026-01-01T00:00:00,clock=vm"];
 
 /// The guest kernel's command line: nothing random, nothing on the console that is not asked for.
 const LINUX: &str = "console=ttyAMA0 quiet nokaslr";
@@ -110,7 +109,12 @@ impl Bench<'_> {
         self.watch(name, &mut qemu, marks)
     }
 
-    fn watch(&self, name: &str, qemu: &mut std::process::Command, marks: &[&str]) -> Result<(Vec<Counts>, String)> {
+    fn watch(
+        &self,
+        name: &str,
+        qemu: &mut std::process::Command,
+        marks: &[&str],
+    ) -> Result<(Vec<Counts>, String)> {
         let log = self.context.out.join("bench").join(format!("{name}.log"));
         if self.context.verbose {
             eprintln!("+ {}", crate::shell::show(qemu));

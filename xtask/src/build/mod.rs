@@ -13,9 +13,11 @@ use crate::setup::toolchain::{self, TARGET};
 use crate::shell;
 
 /// What the options `--release` and `--debug` of several sub-commands say.
-pub(crate) const RELEASE: Opt = Opt::switch("release", "optimized, for the image's real size and speed (the default)");
+pub(crate) const RELEASE: Opt =
+    Opt::switch("release", "optimized, for the image's real size and speed (the default)");
 /// The other one.
-pub(crate) const DEBUG: Opt = Opt::switch("debug", "with debug assertions, lock-rank checks and less optimization");
+pub(crate) const DEBUG: Opt =
+    Opt::switch("debug", "with debug assertions, lock-rank checks and less optimization");
 
 /// The sub-command.
 pub(crate) const COMMAND: Command = Command {

@@ -31,7 +31,8 @@ impl Law {
     /// Reads the table `may-depend-on`.
     fn parse(text: &str) -> Result<Self> {
         let table: toml::Table = text.parse().map_err(|error| anyhow::anyhow!("{error}"))?;
-        let floors = table.get("may-depend-on").and_then(toml::Value::as_table).context("no may-depend-on")?;
+        let floors =
+            table.get("may-depend-on").and_then(toml::Value::as_table).context("no may-depend-on")?;
         let floors = floors.iter().map(|(folder, allowed)| {
             let allowed = allowed.as_array().into_iter().flatten();
             (folder.clone(), allowed.filter_map(|folder| folder.as_str().map(str::to_owned)).collect())
@@ -49,7 +50,12 @@ impl Law {
         if fine || (edge.only_in_tests && edge.to == FOR_TESTS) {
             return None;
         }
-        Some(format!("{} depends on {}, and the floor {floor} may only on: {}", edge.from, edge.to, allowed.join(", ")))
+        Some(format!(
+            "{} depends on {}, and the floor {floor} may only on: {}",
+            edge.from,
+            edge.to,
+            allowed.join(", ")
+        ))
     }
 }
 
@@ -60,7 +66,8 @@ pub(super) fn is_inside(inner: &str, outer: &str) -> bool {
 
 /// Compares the law with the workspace; every breach is printed.
 pub(super) fn check(context: &Context) -> Result<bool> {
-    let law = Law::parse(&read_text(&context.root.join("xtask/floors.toml"))?).context("in xtask/floors.toml")?;
+    let law =
+        Law::parse(&read_text(&context.root.join("xtask/floors.toml"))?).context("in xtask/floors.toml")?;
     let mut cargo = Toolchain::cargo(context);
     let metadata = shell::ask(cargo.args(["metadata", "--no-deps", "--format-version", "1"]))?;
     let mut well = true;
@@ -115,7 +122,10 @@ mod tests {
     use super::*;
 
     fn law() -> Law {
-        Law::parse("[may-depend-on]\nlib = ['lib']\n'arch' = ['lib']\n'arch/select' = ['arch']\ndrivers = ['lib']\n").unwrap()
+        Law::parse(
+            "[may-depend-on]\nlib = ['lib']\n'arch' = ['lib']\n'arch/select' = ['arch']\ndrivers = ['lib']\n",
+        )
+        .unwrap()
     }
 
     fn edge(from: &str, to: &str, only_in_tests: bool) -> Edge {

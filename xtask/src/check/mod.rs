@@ -38,8 +38,13 @@ A breach of a rule is told with file, line and the rule's name (CONTRIBUTING.md 
 /// One thing that is checked: its name, and a function that tells whether all is well.
 type Check = (&'static str, fn(&Context) -> Result<bool>);
 
-const CHECKS: &[Check] =
-    &[("fmt", format), ("floors", floors::check), ("rules", rules::check), ("clippy", clippy), ("doc", documents)];
+const CHECKS: &[Check] = &[
+    ("fmt", format),
+    ("floors", floors::check),
+    ("rules", rules::check),
+    ("clippy", clippy),
+    ("doc", documents),
+];
 
 fn run(context: &Context, parsed: &Parsed) -> Result<()> {
     let only: Vec<&str> = parsed.values("only").collect();

@@ -41,7 +41,8 @@ impl Homes {
     fn parse(text: &str) -> Result<Self> {
         let table: toml::Table = text.parse().map_err(|error| anyhow::anyhow!("{error}"))?;
         let folders = |name: &str| -> Result<Vec<String>> {
-            let folders = table.get(name).and_then(|table| table.get("folders")).and_then(toml::Value::as_array);
+            let folders =
+                table.get(name).and_then(|table| table.get("folders")).and_then(toml::Value::as_array);
             let folders = folders.with_context(|| format!("no folders in [{name}]"))?;
             Ok(folders.iter().filter_map(|folder| folder.as_str().map(str::to_owned)).collect())
         };
@@ -55,7 +56,8 @@ impl Homes {
 
 /// Looks at every file that is or may be committed; every breach is printed.
 pub(super) fn check(context: &Context) -> Result<bool> {
-    let homes = Homes::parse(&read_text(&context.root.join("xtask/floors.toml"))?).context("in xtask/floors.toml")?;
+    let homes =
+        Homes::parse(&read_text(&context.root.join("xtask/floors.toml"))?).context("in xtask/floors.toml")?;
     let mut git = Command::new("git");
     git.current_dir(&context.root).args(["ls-files", "--cached", "--others", "--exclude-standard"]);
     let files = shell::ask(&mut git).context("the rules are checked in a git checkout")?;
@@ -94,14 +96,18 @@ fn breaches(homes: &Homes, file: &str, text: &str) -> Vec<(usize, String)> {
         {
             breach(format!("atomics-behind-one-crate: `{path}` comes from lib/atomic"));
         }
-        let opens = ["allow(", "expect("].iter().any(|word| code.contains(word)) && code.contains("unsafe_code");
+        let opens =
+            ["allow(", "expect("].iter().any(|word| code.contains(word)) && code.contains("unsafe_code");
         if opens && !at_home(&homes.unsafe_code) {
             breach("unsafe-has-a-home: and it is not here".to_owned());
         }
     }
     let lines = text.lines().count();
     if is_rust && lines > PAGE {
-        found.push((lines, format!("a-file-is-a-page: {lines} lines; above {PAGE} look for the second subject")));
+        found.push((
+            lines,
+            format!("a-file-is-a-page: {lines} lines; above {PAGE} look for the second subject"),
+        ));
     }
     let is_root = is_rust && (file.ends_with("src/lib.rs") || file.ends_with("src/main.rs"));
     if is_root && !at_home(&homes.unsafe_code) && !text.contains("forbid(unsafe_code)") {
@@ -115,8 +121,11 @@ mod tests {
     use super::*;
 
     fn rules(file: &str, text: &str) -> Vec<(usize, String)> {
-        let homes = Homes::parse("[unsafe]\nfolders = ['arch']\n[target-arch]\nfolders = ['arch']\n[atomics]\nfolders = ['lib/atomic']");
-        let name = |(line, text): (usize, String)| (line, text.split(':').next().unwrap_or_default().to_owned());
+        let homes = Homes::parse(
+            "[unsafe]\nfolders = ['arch']\n[target-arch]\nfolders = ['arch']\n[atomics]\nfolders = ['lib/atomic']",
+        );
+        let name =
+            |(line, text): (usize, String)| (line, text.split(':').next().unwrap_or_default().to_owned());
         breaches(&homes.unwrap(), file, text).into_iter().map(name).collect()
     }
 
@@ -139,7 +148,10 @@ mod tests {
 
     #[test]
     fn at_home_nothing_is_wrong() {
-        assert_eq!(breach("arch/x/src/lib.rs", "#![expect(unsafe_code)] #[cfg(target_arch = \"arm\")]"), None);
+        assert_eq!(
+            breach("arch/x/src/lib.rs", "#![expect(unsafe_code)] #[cfg(target_arch = \"arm\")]"),
+            None
+        );
         assert_eq!(breach("lib/atomic/src/x.rs", "use core::sync::atomic;"), None);
     }
 

@@ -29,11 +29,13 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     },
     on_host!("linux-on-gicv2", "virt-gicv2", "a host with a GICv2", |_| {}),
     on_host!("linux-on-a53", "virt-gicv3", "cortex-a53", |machine| machine.cpu = Some("cortex-a53".into())),
-    on_host!("linux-on-a57", "virt-gicv2", "cortex-a57, GICv2", |machine| machine.cpu = Some("cortex-a57".into())),
+    on_host!("linux-on-a57", "virt-gicv2", "cortex-a57, GICv2", |machine| machine.cpu =
+        Some("cortex-a57".into())),
     on_host!("linux-on-a76", "virt-gicv3", "cortex-a76: VHE, no AArch32", |machine| {
         machine.cpu = Some("cortex-a76".into());
     }),
-    on_host!("linux-on-max", "virt-gicv3", "everything that QEMU knows", |machine| machine.cpu = Some("max".into())),
+    on_host!("linux-on-max", "virt-gicv3", "everything that QEMU knows", |machine| machine.cpu =
+        Some("max".into())),
     on_host!("linux-on-4g", "virt-gicv3", "4 GiB of memory", |machine| machine.memory = Some(4096)),
     on_host!("linux-on-zcu102", "zcu102", "another board: Cadence UART, memory in two banks", |_| {}),
 ];

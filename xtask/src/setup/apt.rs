@@ -12,7 +12,8 @@ use crate::context::{Context, make_folder, write};
 use crate::shell::{self, Progress};
 
 /// What to do when something cannot be fetched.
-const OFFLINE: &str = "is there a network, and do this machine's own package sources work (`apt-get update`)?";
+const OFFLINE: &str =
+    "is there a network, and do this machine's own package sources work (`apt-get update`)?";
 
 /// A private view of the package archive.
 pub(crate) struct Apt<'a> {
@@ -133,7 +134,8 @@ impl<'a> Apt<'a> {
     /// Fetches packages, without installing them, and returns their files.
     pub(crate) fn download(&self, packages: &[Candidate]) -> Result<Vec<PathBuf>> {
         let folder = self.folder.join("download");
-        fs::remove_dir_all(&folder).or_else(|_| Ok::<(), std::io::Error>(()))?;
+        // What an interrupted attempt left; on the first there is nothing.
+        let _ = fs::remove_dir_all(&folder);
         make_folder(&folder)?;
         let size = packages.iter().map(|package| package.size).sum();
         for package in packages {
@@ -142,14 +144,17 @@ impl<'a> Apt<'a> {
         let mut fetch = self.command("apt-get");
         fetch.current_dir(&folder).args(["-q", "download"]);
         fetch.args(packages.iter().map(|package| format!("{}={}", package.name, package.version)));
-        self.watched(&mut fetch, "fetching", Some(size)).with_context(|| format!("no packages: {OFFLINE}"))?;
+        self.watched(&mut fetch, "fetching", Some(size))
+            .with_context(|| format!("no packages: {OFFLINE}"))?;
         packages
             .iter()
             .map(|package| {
                 let prefix = format!("{}_", package.name);
                 let mut files = fs::read_dir(&folder)?.flatten().map(|entry| entry.path());
                 files
-                    .find(|file| file.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix)))
+                    .find(|file| {
+                        file.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix))
+                    })
                     .with_context(|| format!("apt-get fetched no file for {}", package.name))
             })
             .collect()

@@ -114,8 +114,9 @@ pub(crate) fn prepare(context: &Context) -> Result<()> {
 }
 
 fn fetch(context: &Context, missing: &[&Origin]) -> Result<()> {
-    let sources = Sources::of_this_machine()
-        .context("this machine has no package sources of a Debian release from which to tell where to fetch")?;
+    let sources = Sources::of_this_machine().context(
+        "this machine has no package sources of a Debian release from which to tell where to fetch",
+    )?;
     let apt = Apt::foreign(context, &sources, "arm64", SUITE)?;
     if context.dry_run {
         return Ok(());
@@ -123,8 +124,11 @@ fn fetch(context: &Context, missing: &[&Origin]) -> Result<()> {
     let mut packages: Vec<(&str, Candidate)> = Vec::new();
     for origin in missing {
         if packages.iter().all(|(package, _)| *package != origin.package) {
-            let real =
-                if origin.is_pointer { apt.first_dependency(origin.package)? } else { origin.package.to_owned() };
+            let real = if origin.is_pointer {
+                apt.first_dependency(origin.package)?
+            } else {
+                origin.package.to_owned()
+            };
             packages.push((origin.package, apt.candidate(&real)?));
         }
     }
@@ -165,7 +169,8 @@ fn member(package: &Path, pattern: &str) -> Result<Vec<u8>> {
     }
     let found = Command::new("find").arg(&folder).args(["-type", "f"]).output()?.stdout;
     let file = String::from_utf8_lossy(&found).lines().next().map(PathBuf::from);
-    let bytes = crate::context::read(&file.with_context(|| format!("no {pattern} in {}", package.display()))?)?;
+    let bytes =
+        crate::context::read(&file.with_context(|| format!("no {pattern} in {}", package.display()))?)?;
     let _ = fs::remove_dir_all(&folder);
     Ok(bytes)
 }

@@ -23,8 +23,11 @@ const TOOLS: &[(&str, &str)] = &[("dtc", "device-tree-compiler"), ("cpp", "cpp")
 
 /// Installs what is missing.
 pub(crate) fn prepare(context: &Context) -> Result<()> {
-    let mut packages: Vec<&str> =
-        TOOLS.iter().filter(|(tool, _)| shell::find_program(tool).is_none()).map(|(_, package)| *package).collect();
+    let mut packages: Vec<&str> = TOOLS
+        .iter()
+        .filter(|(tool, _)| shell::find_program(tool).is_none())
+        .map(|(_, package)| *package)
+        .collect();
     let version = qemu_version();
     // An older QEMU is replaced if that can be done, and that is tried once.
     let tried = context.cache().join("qemu-stays-old");
@@ -50,10 +53,18 @@ pub(crate) fn prepare(context: &Context) -> Result<()> {
     match qemu_version() {
         None => bail!("QEMU was installed, but `{QEMU} --version` does not work"),
         Some(version) if version < QEMU_ENOUGH => {
-            bail!("{QEMU} {}.{} is too old: {}.{} is the least", version.0, version.1, QEMU_ENOUGH.0, QEMU_ENOUGH.1)
+            bail!(
+                "{QEMU} {}.{} is too old: {}.{} is the least",
+                version.0,
+                version.1,
+                QEMU_ENOUGH.0,
+                QEMU_ENOUGH.1
+            )
         }
         Some((major, minor)) if major < QEMU_WANTED => {
-            eprintln!("  this is QEMU {major}.{minor}: enough to run; {QEMU_WANTED}.0 is what the tests are made for");
+            eprintln!(
+                "  this is QEMU {major}.{minor}: enough to run; {QEMU_WANTED}.0 is what the tests are made for"
+            );
             write(&tried, b"")
         }
         Some(_) => Ok(()),

@@ -29,7 +29,8 @@ impl Sources {
     /// Reads the machine's sources; `None` where it has no Debian release or no source for one.
     pub(crate) fn of_this_machine() -> Option<Self> {
         let release = std::fs::read_to_string("/etc/os-release").ok()?;
-        let codename = release.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="))?.trim_matches('"');
+        let codename =
+            release.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="))?.trim_matches('"');
         let mut found = Vec::new();
         let mut add = |path: &Path| {
             let text = std::fs::read_to_string(path).unwrap_or_default();
@@ -51,7 +52,11 @@ impl Sources {
         let own = [codename, "stable", "oldstable", "testing"];
         let with = |wanted: &dyn Fn(&str) -> bool| {
             let has_main = |source: &&Source| source.components.iter().any(|component| component == "main");
-            found.iter().filter(has_main).find(|source| source.suites.iter().any(|suite| wanted(suite))).cloned()
+            found
+                .iter()
+                .filter(has_main)
+                .find(|source| source.suites.iter().any(|suite| wanted(suite)))
+                .cloned()
         };
         let main = with(&|suite| own.contains(&suite))?;
         let security = with(&|suite| suite.strip_suffix("-security").is_some_and(|name| own.contains(&name)));
@@ -135,7 +140,9 @@ fn parse_line(line: &str) -> Option<Source> {
         None => ("", rest),
     };
     let option = |name: &str| {
-        let value = |word: &str| word.split_once('=').filter(|(key, _)| *key == name).map(|(_, value)| value.to_owned());
+        let value = |word: &str| {
+            word.split_once('=').filter(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
+        };
         options.split_whitespace().find_map(value)
     };
     let mut rest = rest.split_whitespace();
@@ -206,14 +213,25 @@ Components: main
 
     #[test]
     fn disabled_and_foreign_sources_are_left_out() {
-        assert!(Sources::choose("bookworm", &parse_stanzas("Enabled: no\nTypes: deb\nURIs: x\nSuites: bookworm\nComponents: main")).is_none());
+        assert!(
+            Sources::choose(
+                "bookworm",
+                &parse_stanzas("Enabled: no\nTypes: deb\nURIs: x\nSuites: bookworm\nComponents: main")
+            )
+            .is_none()
+        );
         assert!(Sources::choose("noble", &parse_stanzas(STANZAS)).is_none());
     }
 
     #[test]
     fn a_suite_by_its_role_is_the_machine_s_own() {
         let found = parse_lines("deb mirror://x stable main");
-        assert!(Sources::choose("trixie", &found).unwrap().for_suite("trixie", false).contains("Suites: trixie trixie-updates"));
+        assert!(
+            Sources::choose("trixie", &found)
+                .unwrap()
+                .for_suite("trixie", false)
+                .contains("Suites: trixie trixie-updates")
+        );
     }
 
     #[test]

@@ -55,6 +55,8 @@ impl Toolchain {
         }
         if self.build_std {
             command.env("RUSTC_BOOTSTRAP", "1").arg("-Zbuild-std=core,alloc");
+            // What the report would tell is about core itself.
+            command.env("CARGO_FUTURE_INCOMPAT_REPORT_FREQUENCY", "never");
         }
         command
     }
@@ -129,7 +131,9 @@ fn needs_linker(context: &Context, sysroot: &Path) -> Result<bool> {
         eprintln!("setting up the linker");
         let advice = "this compiler comes without a linker for the target: install lld";
         let sources = Sources::of_this_machine().context(advice)?;
-        Apt::for_this_machine(context, &sources)?.install(&["lld"], Origin::Release, &sources).context(advice)?;
+        Apt::for_this_machine(context, &sources)?
+            .install(&["lld"], Origin::Release, &sources)
+            .context(advice)?;
     }
     Ok(true)
 }
@@ -175,7 +179,8 @@ fn debian(context: &Context) -> Result<Toolchain> {
     };
     if !ready() {
         eprintln!("setting up Debian's Rust with its sources");
-        let sources = Sources::of_this_machine().context("this machine has no package sources of a Debian release")?;
+        let sources =
+            Sources::of_this_machine().context("this machine has no package sources of a Debian release")?;
         let apt = Apt::for_this_machine(context, &sources)?;
         let (packages, origin) = matched_set(&apt, least).with_context(|| {
             format!("Debian {} has no Rust {}.{} or later", sources.codename, least.0, least.1)
@@ -186,14 +191,18 @@ fn debian(context: &Context) -> Result<Toolchain> {
         }
     }
     let foreign_linker = needs_linker(context, &sysroot(context, Path::new(RUSTC))?)?;
-    Ok(Toolchain { cargo: PathBuf::from("/usr/bin/cargo"), rustc: Some(RUSTC.into()), build_std: true, foreign_linker })
+    Ok(Toolchain {
+        cargo: PathBuf::from("/usr/bin/cargo"),
+        rustc: Some(RUSTC.into()),
+        build_std: true,
+        foreign_linker,
+    })
 }
 
 /// The packages of a compiler that is new enough: the set that follows Firefox's needs in older
 /// releases, else the release's own or its backports.
 fn matched_set(apt: &Apt<'_>, least: (u32, u32)) -> Option<(&'static [&'static str], Origin)> {
-    const SETS: &[&[&str]] =
-        &[&["rustc-web", "cargo-web", "rust-web-src"], &["rustc", "cargo", "rust-src"]];
+    const SETS: &[&[&str]] = &[&["rustc-web", "cargo-web", "rust-web-src"], &["rustc", "cargo", "rust-src"]];
     SETS.iter().find_map(|set| {
         let versions = apt.versions(set.first()?);
         let (_, origin) = versions.iter().find(|(version, _)| parse_version(version) >= Some(least))?;

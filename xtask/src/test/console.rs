@@ -221,7 +221,9 @@ mod tests {
 
     #[test]
     fn a_command_returns_what_stands_between_echo_and_prompt() {
-        let mut console = console("printf 'XVisor# '; IFS= read -r -n 1 x; printf 'a\\r\\nb\\r\\nc\\r\\nXVisor# '; exec sleep 5");
+        let mut console = console(
+            "printf 'XVisor# '; IFS= read -r -n 1 x; printf 'a\\r\\nb\\r\\nc\\r\\nXVisor# '; exec sleep 5",
+        );
         console.prompt(5).unwrap();
         assert_eq!(console.command("a").unwrap(), "b\nc\n");
     }

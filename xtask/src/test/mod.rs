@@ -31,7 +31,11 @@ Two stages, each with its time:
 
 It sets up what is missing first, and ends with one line: N passed, N failed.",
     options: &[
-        Opt::value("only", "NAME", "only the scenarios whose name contains NAME, and no unit tests;\nmay be given several times"),
+        Opt::value(
+            "only",
+            "NAME",
+            "only the scenarios whose name contains NAME, and no unit tests;\nmay be given several times",
+        ),
         Opt::switch("list", "list the scenarios"),
         Opt::switch("unit", "only the tests of the crates"),
         Opt::switch("system", "only the scenarios"),

@@ -27,7 +27,8 @@ pub(crate) fn run(context: &Context) -> Result<Tally> {
     if context.dry_run {
         return Ok(tally);
     }
-    let mut child = cargo.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("cannot start cargo")?;
+    let mut child =
+        cargo.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("cannot start cargo")?;
     let output = child.stdout.take().context("cargo has no output")?;
     let mut screen = std::io::stderr();
     for line in BufReader::new(output).lines() {

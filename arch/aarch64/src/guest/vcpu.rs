@@ -86,6 +86,10 @@ impl State {
         self.timer_active = true;
         self.timer_irq = irq;
         self.port.timer_line(true, Some(irq));
+        if self.waiting {
+            self.waiting = false;
+            self.port.wake();
+        }
     }
 
     /// Into the hardware, in place of whoever is there.

@@ -2,5 +2,6 @@
 
 mod delivery;
 mod races;
+mod random;
 mod registers;
 mod simulator;

@@ -2,7 +2,7 @@
 
 use arch::Width;
 
-use super::simulator::{Machine, Random, TIMER};
+use super::simulator::{BOTH, Machine, Random, TIMER};
 use crate::irqchip::state::Version;
 
 #[test]
@@ -51,7 +51,7 @@ fn the_first_32_of_version_3_are_in_the_redistributors_alone() {
 
 #[test]
 fn priorities_are_bytes_with_five_bits() {
-    for version in [Version::V2, Version::V3] {
+    for version in BOTH {
         let machine = Machine::new(version, 1, 4, 1);
         machine.write(0, 0x420, Width::B4, 0xff80_41a7);
         assert_eq!(machine.read(0, 0x420, Width::B4), 0xf880_40a0);
@@ -120,7 +120,7 @@ fn a_sender_of_an_sgi_is_seen_and_cleared() {
 #[test]
 fn nothing_that_guests_write_breaks_anything() {
     for seed in 0..40 {
-        for version in [Version::V2, Version::V3] {
+        for version in BOTH {
             storm(version, seed);
         }
     }

@@ -12,6 +12,8 @@ use crate::irqchip::registers::At;
 use crate::irqchip::state::{Gic, Intid, Version};
 use crate::irqchip::{distributor_v2, distributor_v3, redistributor, sgi};
 
+/// The versions.
+pub(super) const BOTH: [Version; 2] = [Version::V2, Version::V3];
 /// The timer's interrupt, in guest and host alike.
 pub(super) const TIMER: u32 = 27;
 

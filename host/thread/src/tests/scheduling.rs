@@ -8,7 +8,10 @@ use host_sync::PreemptGuard;
 
 use super::{Log, boot, compute, level, ms, run};
 use crate::policy::{Contest, Hint, Policy, Slot};
-use crate::{Kind, Options, Priority, State, current, list, park, policy_state, set_policy, sleep, spawn, time, yield_now};
+use crate::{
+    Kind, Options, Priority, State, current, list, park, policy_state, set_policy, sleep, spawn, time,
+    yield_now,
+};
 
 #[test]
 fn a_thread_runs_and_can_be_joined() {
@@ -40,6 +43,22 @@ fn threads_of_one_priority_take_turns_of_a_time_slice() {
     });
     threads.iter().for_each(crate::Thread::join);
     assert_eq!(log.take(), ["a", "b", "c", "a", "b", "c", "a", "b", "c"]);
+}
+
+#[test]
+fn the_first_thread_takes_turns_like_any_other() {
+    boot();
+    let log = Log::default();
+    let other = run("other", 3, {
+        let log = log.clone();
+        move || log.note("other")
+    });
+    compute(9);
+    log.note("init, 9 ms");
+    compute(2);
+    log.note("init, 11 ms");
+    other.join();
+    assert_eq!(log.take(), ["init, 9 ms", "other", "init, 11 ms"]);
 }
 
 #[test]

@@ -28,8 +28,20 @@ pub(super) fn run() {
             by_set_and_way(&mut random);
             let address = address(&mut random);
             by_address!(
-                random, address, "dc civac", "dc cvac", "dc cvau", "dc ivac", "dc zva", "ic ivau", "at s1e1r",
-                "at s1e1w", "at s1e0r", "tlbi vaae1is", "tlbi vale1", "tlbi aside1is"
+                random,
+                address,
+                "dc civac",
+                "dc cvac",
+                "dc cvau",
+                "dc ivac",
+                "dc zva",
+                "ic ivau",
+                "at s1e1r",
+                "at s1e1w",
+                "at s1e0r",
+                "tlbi vaae1is",
+                "tlbi vale1",
+                "tlbi aside1is"
             );
         }
         everything();

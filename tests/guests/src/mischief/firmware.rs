@@ -1,11 +1,20 @@
 //! Calls of functions that do not exist, and of those that do with arguments that make no sense.
 
+use core::arch::global_asm;
+
 use isa_firmware::{psci, smccc, trng};
 
 use crate::runtime::machine::machine;
 use crate::runtime::random::Random;
 use crate::runtime::registers::affinity;
 use crate::runtime::{firmware, say, timer, vectors};
+
+global_asm!(".text", "park:", "wfi", "b park");
+
+unsafe extern "C" {
+    /// Where a CPU that was powered on by chance does nothing, without a stack.
+    fn park();
+}
 
 /// Calls of `firmware`.
 const CALLS: u64 = 100_000;
@@ -44,7 +53,7 @@ pub(super) fn cpus() {
             _ => random.below(300) | random.below(3) << 8,
         };
         let entry = match random.below(4) {
-            0 => machine().image.start,
+            0 => park as unsafe extern "C" fn() as usize as u64,
             1 => machine().uart,
             _ => random.number(),
         };
@@ -85,7 +94,13 @@ fn progress(name: &str, index: u64) {
 
 /// A function's number: of those that exist, near them, or any.
 fn function(random: &mut Random) -> u32 {
-    let owners = [psci::VERSION, trng::VERSION, smccc::VERSION, smccc::VENDOR_HYP_CALL_COUNT, smccc::ARCH_WORKAROUND_3];
+    let owners = [
+        psci::VERSION,
+        trng::VERSION,
+        smccc::VERSION,
+        smccc::VENDOR_HYP_CALL_COUNT,
+        smccc::ARCH_WORKAROUND_3,
+    ];
     let near = random.of(&owners) + random.below(32) as u32;
     match random.below(4) {
         0 => near,

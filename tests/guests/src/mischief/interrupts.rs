@@ -53,6 +53,7 @@ pub(super) fn timer() {
     machine().gic.enable(timer::VIRTUAL_ID);
     timer::arm(0);
     unmask();
+    // It may be that this loop never gets on: then the storm is what it should be.
     loop {
         timer::arm(timer::now().wrapping_sub(1));
     }

@@ -80,21 +80,27 @@ fn pairs_of_stores() {
     let read = || [load32(baud).into(), load32(baud + 4).into()];
     let mut base = baud;
     // SAFETY: the baud rate means nothing to an emulated UART, and is put back.
-    let done = attempt(|| unsafe { asm!("stp {a:w}, {b:w}, [{base}], #8", a = in(reg) 0x1234, b = in(reg) 0x15, base = inout(reg) base) });
+    let done = attempt(|| unsafe {
+        asm!("stp {a:w}, {b:w}, [{base}], #8", a = in(reg) 0x1234, b = in(reg) 0x15, base = inout(reg) base)
+    });
     check("stp w, post-indexed", &[done.is_ok().into(), base - baud], &[1, 8]);
     check("stp w stores both", &read(), &[0x1234, 0x15]);
     let mut base = baud - 4;
     // SAFETY: as above.
-    let done = attempt(|| unsafe { asm!("str {a:w}, [{base}, #4]!", a = in(reg) 0x77, base = inout(reg) base) });
+    let done =
+        attempt(|| unsafe { asm!("str {a:w}, [{base}, #4]!", a = in(reg) 0x77, base = inout(reg) base) });
     check("str w, pre-indexed", &[done.is_ok().into(), base, load32(baud).into()], &[1, baud, 0x77]);
     // SAFETY: as above.
     let done = attempt(|| unsafe { asm!("stlr {a:w}, [{base}]", a = in(reg) 0x99, base = in(reg) baud) });
     check("stlr w", &[done.is_ok().into(), load32(baud).into()], &[1, 0x99]);
     // SAFETY: as above; `fmov s0, w` and `str s0, [x]`.
-    let done = attempt(|| unsafe { asm!(".inst 0x1e270020", ".inst 0xbd000000", in("x1") 0x55, in("x0") baud) });
+    let done =
+        attempt(|| unsafe { asm!(".inst 0x1e270020", ".inst 0xbd000000", in("x1") 0x55, in("x0") baud) });
     check("str s", &[done.is_ok().into(), load32(baud).into()], &[1, 0x55]);
     // SAFETY: as before.
-    unsafe { asm!("stp {a:w}, {b:w}, [{base}]", a = in(reg) before[0], b = in(reg) before[1], base = in(reg) baud) };
+    unsafe {
+        asm!("stp {a:w}, {b:w}, [{base}]", a = in(reg) before[0], b = in(reg) before[1], base = in(reg) baud)
+    };
 }
 
 /// Encoded by hand: for the compiler this target has no vector registers.

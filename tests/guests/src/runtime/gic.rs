@@ -104,6 +104,12 @@ impl Gic {
     /// Enables an interrupt, and routes it to this CPU if it is shared.
     pub(crate) fn enable(self, id: u32) {
         self.set_priority(id, PRIORITY);
+        self.route(id);
+        self.set_bit(gicd::ISENABLER, id);
+    }
+
+    /// Routes an interrupt to this CPU if it is shared.
+    pub(crate) fn route(self, id: u32) {
         if id >= 32 {
             match self {
                 Self::V2 { distributor, .. } => {
@@ -114,7 +120,6 @@ impl Gic {
                 Self::V3 { distributor, .. } => store64(distributor + gicd::irouter(id), affinity()),
             }
         }
-        self.set_bit(gicd::ISENABLER, id);
     }
 
     /// Disables an interrupt.

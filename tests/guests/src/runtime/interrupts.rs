@@ -3,7 +3,7 @@
 use atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use super::machine::machine;
-use super::{cpus, timer};
+use super::{cpus, say, timer};
 
 static COUNT: AtomicU64 = AtomicU64::new(0);
 static ENTERED: AtomicU64 = AtomicU64::new(0);
@@ -26,16 +26,22 @@ pub(super) fn taken(entered: u64) {
     } else {
         ENTERED.store(entered, Relaxed);
         LAST.store(id, Relaxed);
-        COUNT.fetch_add(1, Relaxed);
+        let count = COUNT.fetch_add(1, Relaxed) + 1;
         match id {
             0..16 => {}
-            _ if STORM.load(Relaxed) => {}
+            _ if STORM.load(Relaxed) => in_storm(count),
             timer::VIRTUAL_ID => timer::stop(),
             timer::PHYSICAL_ID => timer::stop_physical(),
             _ => gic.disable(id),
         }
     }
     gic.end(ack);
+}
+
+fn in_storm(count: u64) {
+    if count.is_multiple_of(100_000) {
+        say!("MISCHIEF timer: {count} interrupts");
+    }
 }
 
 /// How many this CPU has taken.

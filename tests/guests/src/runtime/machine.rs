@@ -13,6 +13,10 @@ const MAX_DEVICES: usize = 64;
 /// Banks of RAM that are remembered.
 const MAX_BANKS: usize = 8;
 
+/// Devices of the bare machine that may be written with anything: others reach for memory, or let QEMU
+/// allocate without bound. A guest's devices all have to bear it.
+const HARMLESS: &[&str] = &["arm,pl011", "arm,pl031", "arm,gic-v3", "arm,cortex-a15-gic"];
+
 /// This machine.
 pub(crate) struct Machine {
     /// The program's name, and its arguments.
@@ -72,16 +76,19 @@ impl Machine {
                 Gic::V2 { distributor: register(node)?, interface: node.reg().nth(1)?.start }
             }
         };
-        let smc = compatible("arm,psci-1.0").or_else(|| compatible("arm,psci-0.2"))?.str("method") == Some("smc");
+        let smc =
+            compatible("arm,psci-1.0").or_else(|| compatible("arm,psci-0.2"))?.str("method") == Some("smc");
         let conduit = if smc { Conduit::Smc } else { Conduit::Hvc };
         let cpus = tree.nodes().filter(|node| node.str("device_type") == Some("cpu")).filter_map(|node| {
             let bytes = node.property("reg")?;
             Some(bytes.iter().fold(0, |number, &byte| number << 8 | u64::from(byte)))
         });
+        let hypervised = firmware::is_hypervised(conduit);
         // Device registers are below the RAM on these machines, and mapped as such.
         let devices = tree
             .nodes()
             .filter(|node| node.str("device_type") != Some("cpu"))
+            .filter(|node| hypervised || HARMLESS.iter().any(|model| node.is_compatible(model)))
             .flat_map(EarlyNode::reg)
             .filter(|region| region.start >= 0x1000 && region.start < 1 << 30);
         let none = Region { start: 0, size: 0 };
@@ -91,7 +98,7 @@ impl Machine {
             gic,
             rtc: compatible("arm,pl031").and_then(register),
             conduit,
-            hypervised: firmware::is_hypervised(conduit),
+            hypervised,
             image,
             tree: Region { start: blob.as_ptr() as u64, size: tree.total_size() as u64 },
             initrd: chosen.initrd.map(|range| Region { start: range.start, size: range.end - range.start }),

@@ -64,9 +64,17 @@ fn smccc(report: &mut Report) {
     let x = [psci::VERSION.into(), 0, 0, 0];
     report.equal("PSCI_VERSION by HVC", firmware::hvc(x)[0], psci::VERSION_1_1.into());
     report.equal("PSCI_VERSION by SMC", firmware::smc(x)[0], psci::VERSION_1_1.into());
-    let undefined = |result: Result<[u64; 4], crate::runtime::vectors::Fault>| result.is_err_and(|fault| fault.class == 0);
-    report.check("HVC with an unknown immediate is UNDEFINED", undefined(attempt(|| firmware::hvc_with_immediate(x))));
-    report.check("SMC with an unknown immediate is UNDEFINED", undefined(attempt(|| firmware::smc_with_immediate(x))));
+    let undefined = |result: Result<[u64; 4], crate::runtime::vectors::Fault>| {
+        result.is_err_and(|fault| fault.class == 0)
+    };
+    report.check(
+        "HVC with an unknown immediate is UNDEFINED",
+        undefined(attempt(|| firmware::hvc_with_immediate(x))),
+    );
+    report.check(
+        "SMC with an unknown immediate is UNDEFINED",
+        undefined(attempt(|| firmware::smc_with_immediate(x))),
+    );
 }
 
 fn random(report: &mut Report) {
@@ -84,5 +92,9 @@ fn random(report: &mut Report) {
     let [result, high, middle, low] = call(trng::RND_64, [5, 0, 0]);
     report.check("TRNG_RND of 5 bits gives no more", result == 0 && high == 0 && middle == 0 && low < 32);
     report.equal("TRNG_RND of 0 bits", status(trng::RND_64, [0; 3]), trng::Status::InvalidParameters as i32);
-    report.equal("TRNG_RND of 193 bits", status(trng::RND_64, [193, 0, 0]), trng::Status::InvalidParameters as i32);
+    report.equal(
+        "TRNG_RND of 193 bits",
+        status(trng::RND_64, [193, 0, 0]),
+        trng::Status::InvalidParameters as i32,
+    );
 }

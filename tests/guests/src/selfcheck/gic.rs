@@ -24,8 +24,13 @@ pub(super) fn run(report: &mut Report) {
 
 fn life_of_an_interrupt(report: &mut Report, gic: Gic) {
     gic.set_edge(SPARE);
+    gic.route(SPARE);
     gic.pend(SPARE);
-    report.equal("what is disabled can be pending", (gic.is_enabled(SPARE), gic.is_pending(SPARE)), (false, true));
+    report.equal(
+        "what is disabled can be pending",
+        (gic.is_enabled(SPARE), gic.is_pending(SPARE)),
+        (false, true),
+    );
     report.check("what is disabled is not signalled", !irq_waits());
     gic.enable(SPARE);
     report.check("once enabled it is signalled", gic.is_enabled(SPARE) && irq_waits());
@@ -41,7 +46,11 @@ fn life_of_an_interrupt(report: &mut Report, gic: Gic) {
     report.equal("then active and not pending", (gic.is_active(SPARE), gic.is_pending(SPARE)), (true, false));
     report.equal("and nothing else waits", (irq_waits(), gic.acknowledge() & 0x3ff), (false, SPURIOUS));
     gic.end(taken);
-    report.equal("after its end it is neither", (gic.is_active(SPARE), gic.is_pending(SPARE)), (false, false));
+    report.equal(
+        "after its end it is neither",
+        (gic.is_active(SPARE), gic.is_pending(SPARE)),
+        (false, false),
+    );
     gic.pend(SPARE);
     gic.unpend(SPARE);
     report.check("pending can be taken back", !gic.is_pending(SPARE) && !irq_waits());
@@ -79,7 +88,11 @@ fn priorities(report: &mut Report, gic: Gic) {
     let high = gic.acknowledge();
     report.equal("and is acknowledged within it", high & 0x3ff, OTHER);
     gic.end(high);
-    report.equal("the lower one is still active", (gic.is_active(OTHER), gic.is_active(SPARE)), (false, true));
+    report.equal(
+        "the lower one is still active",
+        (gic.is_active(OTHER), gic.is_active(SPARE)),
+        (false, true),
+    );
     gic.end(low);
     report.equal("until its own end", (gic.is_active(SPARE), irq_waits()), (false, false));
     gic.disable(SPARE);

@@ -1,11 +1,11 @@
 //! The generic timer and its interrupts (DDI 0487, D12.2).
 
 use super::Report;
+use crate::runtime::interrupts;
 use crate::runtime::machine::machine;
 use crate::runtime::registers::{get, irq_waits, mask, set, unmask, wfi};
 use crate::runtime::timer::{self, ENABLE, IMASK, ISTATUS, PHYSICAL_ID, VIRTUAL_ID, now, ticks, within};
 use crate::runtime::vectors::attempt;
-use crate::runtime::interrupts;
 
 const MILLISECOND: u64 = 1_000_000;
 
@@ -30,7 +30,8 @@ fn virtual_line(report: &mut Report) {
     report.check("and its interrupt is pending", within(MILLISECOND, || gic.is_pending(VIRTUAL_ID)));
     report.check("and signalled", within(MILLISECOND, irq_waits));
     set!("cntv_ctl_el0", ENABLE | IMASK);
-    report.check("masked in the timer, it is not pending", within(MILLISECOND, || !gic.is_pending(VIRTUAL_ID)));
+    report
+        .check("masked in the timer, it is not pending", within(MILLISECOND, || !gic.is_pending(VIRTUAL_ID)));
     report.check("and not signalled", within(MILLISECOND, || !irq_waits()));
     report.equal("though the condition is met", get!("cntv_ctl_el0"), ENABLE | IMASK | ISTATUS);
     set!("cntv_ctl_el0", ENABLE);
@@ -45,7 +46,10 @@ fn virtual_line(report: &mut Report) {
     report.check("and not when it went down before", second & 0x3ff == VIRTUAL_ID && !irq_waits());
     set!("cntv_tval_el0", ticks(MILLISECOND));
     let distance = get!("cntv_cval_el0").wrapping_sub(now());
-    report.check("TVAL counts from now", distance <= ticks(MILLISECOND) && get!("cntv_tval_el0") as i32 as i64 <= ticks(MILLISECOND) as i64);
+    report.check(
+        "TVAL counts from now",
+        distance <= ticks(MILLISECOND) && get!("cntv_tval_el0") as i32 as i64 <= ticks(MILLISECOND) as i64,
+    );
 }
 
 /// By way of the vector, and out of WFI.
@@ -67,9 +71,15 @@ fn taken(report: &mut Report) {
     while now() < at {
         wfi();
     }
-    report.check("a masked interrupt ends WFI", interrupts::count() - before == 1 && within(MILLISECOND, irq_waits));
+    report.check(
+        "a masked interrupt ends WFI",
+        interrupts::count() - before == 1 && within(MILLISECOND, irq_waits),
+    );
     timer::stop();
-    report.check("and is gone when the timer is stopped", within(MILLISECOND, || !machine().gic.is_pending(VIRTUAL_ID)) && !irq_waits());
+    report.check(
+        "and is gone when the timer is stopped",
+        within(MILLISECOND, || !machine().gic.is_pending(VIRTUAL_ID)) && !irq_waits(),
+    );
 }
 
 fn physical(report: &mut Report) {

@@ -1,7 +1,6 @@
 //! What all tests stand on: a tree, a few devices, files.
 
 use std::borrow::Cow;
-use std::boxed::Box;
 use std::format;
 use std::string::String;
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
@@ -212,7 +211,6 @@ impl Description {
     pub(super) fn new(name: &str) -> Self {
         let mut this = Self(Tree::new(), format!("/guests/{name}"));
         this.set("", "#address-cells", 2u32).set("", "#size-cells", 2u32).set("", "interrupt-parent", 1u32);
-        this.set("", "xvisor,nothing", ()).unset("", "xvisor,nothing");
         this.set("/aliases", "uart0", "/uart@9000000");
         this.set("/cpus", "#address-cells", 1u32).set("/cpus", "#size-cells", 0u32);
         this.set("/cpus/cpu@0", "reg", 0u32).set("/cpus/cpu@1", "reg", 1u32);
@@ -262,9 +260,3 @@ impl Description {
 pub(super) fn wait() {
     host_thread::sleep(Nanos::from_millis(50));
 }
-
-/// For what tests keep of other threads.
-pub(super) type Shared<T> = Arc<Mutex<T>>;
-
-#[allow(dead_code, reason = "a type that some tests name")]
-pub(super) type Boxed<T> = Box<T>;
