@@ -26,4 +26,5 @@ mod tests;
 use vm_machine::Model;
 
 /// All kinds of devices, class by class.
-pub const CATALOG: &[&[&Model]] = &[irqchip::MODELS, serial::MODELS, rtc::MODELS, memory::MODELS, misc::MODELS];
+pub const CATALOG: &[&[&Model]] =
+    &[irqchip::MODELS, serial::MODELS, rtc::MODELS, memory::MODELS, misc::MODELS];

@@ -126,7 +126,7 @@ fn torment(bench: &mut Bench, steps: u32) {
                 2 => random.below(0x1_0000),
                 _ => random.below(last - first + 1),
             };
-            let at = first + within.min(last - first) & !(random.below(8));
+            let at = (first + within.min(last - first)) & !random.below(8);
             if random.below(2) == 0 {
                 let _ = bench.read(at, width, by);
             } else {
@@ -152,9 +152,65 @@ fn torment(bench: &mut Bench, steps: u32) {
 
 #[test]
 fn no_two_devices_answer_to_the_same_name() {
-    let mut names: Vec<&str> = CATALOG.iter().copied().flatten().flat_map(|model| model.compatible).copied().collect();
+    let mut names: Vec<&str> =
+        CATALOG.iter().copied().flatten().flat_map(|model| model.compatible).copied().collect();
     let count = names.len();
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), count);
+}
+
+/// The trees of `guests/`, compiled.
+fn guest_trees() -> Vec<(std::string::String, Tree)> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../guests");
+    let mut trees = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "dts") {
+            continue;
+        }
+        let script = "cpp -nostdinc -undef -x assembler-with-cpp -I \"$1\" \"$2\" | dtc -q -I dts -O dtb";
+        let shell = std::process::Command::new("sh").args(["-c", script, "sh", folder]).arg(&path).output();
+        let output = shell.unwrap();
+        let complaint = std::string::String::from_utf8_lossy(&output.stderr).into_owned();
+        // Both come with what `cargo xtask` sets up.
+        let tree = Tree::from_blob(&output.stdout).unwrap_or_else(|_| panic!("cpp and dtc: {complaint}"));
+        trees.push((std::format!("{}", path.display()), tree));
+    }
+    trees
+}
+
+#[test]
+fn every_guest_of_ours_can_be_built() {
+    boot();
+    // Any file will do for the images.
+    host_vfs::publish_image("images", cpio(&["images/linux", "images/initrd.gz", "images/u-boot.bin"]));
+    host_vfs::mount("images", "/").unwrap();
+    let trees = guest_trees();
+    assert!(trees.len() >= 2);
+    for (path, mut tree) in trees {
+        let memory = tree.find("/memory@40000000").unwrap().id();
+        tree.set(memory, "reg", [0x4000_0000u64, 0x20_0000].as_slice()).unwrap();
+        let mut bench = Bench::new(&tree, CATALOG).unwrap_or_else(|error| panic!("{path}: {error}"));
+        assert_eq!(bench.read(0x0900_0fe0, Width::B4, 0), Ok(0x11), "{path}: PL011");
+        assert_eq!(bench.read(0x0901_0fe0, Width::B4, 0), Ok(0x31), "{path}: PL031");
+        assert!(bench.read(0x0800_0004, Width::B4, 0).is_ok(), "{path}: GICD_TYPER");
+    }
+}
+
+/// An archive of files with one byte each.
+fn cpio(names: &[&str]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for (name, length) in names.iter().map(|name| (*name, 1)).chain([("TRAILER!!!", 0)]) {
+        let header = [0, 0o100_644, 0, 0, 1, 0, length, 0, 0, 0, 0, name.len() + 1, 0];
+        bytes.extend_from_slice(b"070701");
+        for number in header {
+            bytes.extend_from_slice(std::format!("{number:08x}").as_bytes());
+        }
+        for part in [&[name.as_bytes(), b"\0"].concat(), &b"x"[..length]] {
+            bytes.extend_from_slice(part);
+            bytes.resize(bytes.len().next_multiple_of(4), 0);
+        }
+    }
+    bytes
 }

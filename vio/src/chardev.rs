@@ -32,7 +32,8 @@ pub fn publish(device: Arc<dyn CharDevice>) {
 pub fn withdraw(name: &str) {
     DEVICES.withdraw(|device| device.name() == name);
     let mut console = CONSOLE.lock();
-    let gone = if console.as_ref().is_some_and(|device| device.name() == name) { console.take() } else { None };
+    let gone =
+        if console.as_ref().is_some_and(|device| device.name() == name) { console.take() } else { None };
     drop(console);
     drop(gone);
 }

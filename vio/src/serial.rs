@@ -71,7 +71,8 @@ impl Output {
         let caught_up = self.readers.iter().any(|reader| reader.position == self.written);
         let room = HISTORY as u64;
         self.limit = slowest.map_or(NEVER, |position| position + room);
-        self.soon_at = slowest.map(|position| position + room / 2).filter(|&at| at > self.written).unwrap_or(NEVER);
+        self.soon_at =
+            slowest.map(|position| position + room / 2).filter(|&at| at > self.written).unwrap_or(NEVER);
         self.some_at = if caught_up { self.written + 1 } else { NEVER };
         self.written < self.limit && core::mem::take(&mut self.held_up)
     }

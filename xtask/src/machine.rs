@@ -20,6 +20,9 @@ const BOOT_COMMAND: &str = "vfs mount initrd /;vfs run /boot.xscript";
 /// The folder of device trees that describe guests, in the sources and in the archive.
 const GUESTS: &str = "guests";
 
+/// The tree of guests that run our own test program, and the program's name in the archive.
+pub(crate) const TEST_GUEST: &str = "test-guest";
+
 /// MiB that the hypervisor's machine gets beyond the guests' memory.
 const MEMORY_BESIDE_GUESTS: u64 = 512;
 
@@ -58,13 +61,23 @@ pub(crate) struct Guests {
     pub(crate) kernel: Option<PathBuf>,
     /// An initial RAM file system instead of ours.
     pub(crate) initrd: Option<PathBuf>,
+    /// The image of our test program, for guests whose tree names it.
+    pub(crate) test_guest: Option<PathBuf>,
     /// The kernel's command line instead of the tree's.
     pub(crate) append: Option<String>,
 }
 
 impl Default for Guests {
     fn default() -> Self {
-        Self { count: 1, tree: "virt-v8".to_owned(), cpus: 1, kernel: None, initrd: None, append: None }
+        Self {
+            count: 1,
+            tree: "virt-v8".to_owned(),
+            cpus: 1,
+            kernel: None,
+            initrd: None,
+            test_guest: None,
+            append: None,
+        }
     }
 }
 
@@ -177,6 +190,9 @@ impl Machine {
         {
             let file = own.clone().unwrap_or_else(|| image.path(context));
             archive.file(&format!("/images/{}", image.name()), 0o644, &read(&file)?);
+        }
+        if let Some(program) = &self.guests.test_guest {
+            archive.file(&format!("/images/{TEST_GUEST}"), 0o644, &read(program)?);
         }
         write(path, &archive.finish())
     }

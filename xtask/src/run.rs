@@ -8,7 +8,7 @@ use crate::args::{self, Command, Opt, Parsed};
 use crate::board::{self, Board};
 use crate::build::{self, Profile};
 use crate::context::Context;
-use crate::machine::{Guests, Machine, Terminal};
+use crate::machine::{Guests, Machine, TEST_GUEST, Terminal};
 use crate::{setup, shell};
 
 /// The sub-command.
@@ -79,10 +79,13 @@ fn run(context: &Context, parsed: &Parsed) -> Result<()> {
         }
         return Ok(());
     }
-    let machine = machine(context, parsed)?;
+    let mut machine = machine(context, parsed)?;
     let profile = Profile::chosen(parsed)?;
     setup::prepare_machine(context)?;
     let built = build::build(context, profile)?;
+    if machine.guests.tree == TEST_GUEST {
+        machine.guests.test_guest = Some(build::test_guest(context)?);
+    }
     let archive = context.out.join("run/host.cpio");
     machine.write_archive(context, &archive)?;
     let mut qemu = machine.command(context, &built.image, &archive, Terminal::User)?;
@@ -110,6 +113,7 @@ fn machine(context: &Context, parsed: &Parsed) -> Result<Machine> {
         cpus: parsed.number("guest-cpus")?.unwrap_or(defaults.cpus),
         kernel: own_file(parsed, "kernel")?,
         initrd: own_file(parsed, "initrd")?,
+        test_guest: None,
         append: parsed.value("append").map(str::to_owned),
     };
     for line in parsed.values("qemu-args") {

@@ -24,7 +24,8 @@ fn build(wires: &mut Wires<'_>) -> Result<(), NotWired> {
     };
     if offset.checked_add(span.length()).is_none_or(|end| end > backing.length()) {
         let left = backing.length().saturating_sub(offset);
-        let text = alloc::format!("there are {left:#x} bytes of memory at {target:#x}, not {:#x}", span.length());
+        let text =
+            alloc::format!("there are {left:#x} bytes of memory at {target:#x}, not {:#x}", span.length());
         return Err(wires.error(Some(TARGET), text));
     }
     wires.show_memory(span, &backing, offset, Rights::Memory)

@@ -93,7 +93,7 @@ impl Pl031 {
 }
 
 fn check(access: Access) -> Result<u64, Refused> {
-    if access.offset % 4 != 0 {
+    if !access.offset.is_multiple_of(4) {
         return Err(Refused::Alignment);
     }
     if access.width == Width::B4 { Ok(access.offset) } else { Err(Refused::Width) }

@@ -248,7 +248,7 @@ fn trigger(field: u32) -> usize {
 /// Registers are 32 bits wide, with nothing above bit 15 in most: narrower accesses to their beginning are
 /// what drivers of the APB use too.
 fn check(access: Access) -> Result<u64, Refused> {
-    if access.offset % 4 != 0 {
+    if !access.offset.is_multiple_of(4) {
         return Err(Refused::Alignment);
     }
     if access.width == Width::B8 { Err(Refused::Width) } else { Ok(access.offset) }
@@ -474,5 +474,4 @@ mod tests {
         assert_eq!(uart.read(Access { offset: 0x50, width: Width::B4, by: 0 }), Err(Refused::Nothing));
         assert_eq!(uart.read(Access { offset: 2, width: Width::B1, by: 0 }), Err(Refused::Alignment));
     }
-
 }

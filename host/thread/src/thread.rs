@@ -340,13 +340,9 @@ pub fn park_until(at: Nanos) -> Woken {
     if now >= at {
         return Woken::ByTime;
     }
-    if !me.state.park() {
-        return Woken::ByWake;
-    }
+    let control = roster.member(me.slot).map(|member| Arc::clone(&member.control));
+    let Some(control) = control.filter(|_| me.state.park()) else { return Woken::ByWake };
     me.timed_out.store(false, Ordering::Relaxed);
-    let Some(control) = roster.member(me.slot).map(|member| Arc::clone(&member.control)) else {
-        return Woken::ByWake;
-    };
     let key = roster.timers.insert(at.0, Due::Park(control));
     cpu::switch(roster, now, None, &masked);
     if me.timed_out.load(Ordering::Relaxed) {

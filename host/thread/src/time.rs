@@ -64,7 +64,7 @@ pub fn on_alarm(masked: &IrqsOff) {
 /// interrupt of the CPU that armed the timer, and told the time. It should do little, such as waking a
 /// thread; it may arm the timer again.
 ///
-/// Dropping a timer cancels it.
+/// Dropping a timer cancels it; that is for threads, since memory is freed.
 pub struct Timer(Arc<Inner>);
 
 pub(crate) struct Inner {
@@ -122,6 +122,10 @@ impl Timer {
 impl Drop for Timer {
     fn drop(&mut self) {
         self.cancel();
+        // An interrupt of another CPU that has just done with the callback must not free it.
+        while Arc::strong_count(&self.0) > 1 && self.0.runs_on.load(Ordering::Relaxed) == NOWHERE {
+            Machine::relax();
+        }
         TIMERS.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -34,7 +34,7 @@ pub(crate) fn run() -> ! {
     calls(machine);
     registers(machine);
     console(machine);
-    timers();
+    timers(machine);
     interrupts(machine);
     say!("BENCH done");
     firmware::off()
@@ -128,7 +128,7 @@ fn dawdle(instructions: u64) {
     }
 }
 
-fn timers() {
+fn timers(machine: &Machine) {
     let millisecond = timer::ticks(1_000_000);
     let lateness = |index: u64, wait: fn()| {
         dawdle(index);
@@ -153,7 +153,9 @@ fn timers() {
             wfi();
         }
         let woken = timer::now();
+        let taken = machine.gic.acknowledge();
         timer::stop();
+        machine.gic.end(taken);
         woken - at
     };
     figure("wake-from-WFI", average(wake));

@@ -2,7 +2,7 @@
 //!
 //! | argument | program |
 //! |---|---|
-//! | `bench` | [`bench`]: what a guest pays for what the hypervisor does |
+//! | `bench` | [`mod@bench`]: what a guest pays for what the hypervisor does |
 //! | `selfcheck` | [`selfcheck`]: whether the machine is what the manuals say |
 //! | `mischief=NAME` | [`mischief`]: what no guest should do |
 //!

@@ -7,8 +7,8 @@ use addr::Gpa;
 use arch::{GuestPort, Held, Nanos, RegisterId, Width};
 use atomic::Arc;
 use fdt::{Error, Tree};
-use vio::irq::fake::Pins;
 use vio::irq::IrqLine;
+use vio::irq::fake::Pins;
 use vio::serial::Serial;
 use vm_bus::{Hint, Refused, VcpuWaker, Work};
 

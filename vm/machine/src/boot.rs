@@ -61,12 +61,14 @@ impl Boot {
         };
         boot.entry = address(ENTRY)?;
         boot.fdt = address(FDT)?;
-        let error = |property, text: &'static str| Error::new("/chosen", Some(property), Problem::Other(text.into()));
+        let error =
+            |property, text: &'static str| Error::new("/chosen", Some(property), Problem::Other(text.into()));
         if boot.initrd.is_some() && boot.kernel.is_none() {
             return Err(error(INITRD, "is of no use without xvisor,kernel"));
         }
         if let (Some((_, whose)), Some(_)) = (&plan.firmware, &boot.kernel) {
-            let text = format!("the guest begins with the firmware of {whose}, which loads its kernel itself");
+            let text =
+                format!("the guest begins with the firmware of {whose}, which loads its kernel itself");
             return Err(Error::new("/chosen", Some(KERNEL), Problem::Other(text.into())));
         }
         Ok(boot)
@@ -79,7 +81,8 @@ const ENTRY: &str = "xvisor,entry";
 const FDT: &str = "xvisor,fdt";
 
 fn first_ram(plan: &Plan, tree: &Tree) -> Result<Span<Gpa>, Error> {
-    let memory = tree.root().children().find(|node| node.str_opt("device_type").ok().flatten() == Some("memory"));
+    let memory =
+        tree.root().children().find(|node| node.str_opt("device_type").ok().flatten() == Some("memory"));
     let Some(node) = memory else { return Err(tree.root().error("there is no memory")) };
     plan::span(node, node.region(0)?, plan.address_bits())
 }
@@ -88,10 +91,16 @@ fn first_ram(plan: &Plan, tree: &Tree) -> Result<Span<Gpa>, Error> {
 pub(crate) fn load(machine: &Machine) -> Result<PowerOn, Error> {
     let (boot, ram) = (&machine.boot, &**machine.guest.memory());
     for image in &machine.images {
-        let node_error = |text: String| Error::new(&*image.node, Some(image.property), Problem::Other(text.into()));
+        let node_error =
+            |text: String| Error::new(&*image.node, Some(image.property), Problem::Other(text.into()));
         let bytes = host_vfs::bytes(&image.path).map_err(|why| node_error(format!("{why}")))?;
         if bytes.len() as u64 > image.span.length() {
-            let text = format!("{} has {} bytes, and there is room for {}", image.path, bytes.len(), image.span.length());
+            let text = format!(
+                "{} has {} bytes, and there is room for {}",
+                image.path,
+                bytes.len(),
+                image.span.length()
+            );
             return Err(node_error(text));
         }
         write(ram, image.span.base(), &bytes).map_err(|why| node_error(format!("{}: {why}", image.path)))?;
@@ -121,7 +130,8 @@ fn start_with_fdt(machine: &Machine, ram: &GuestRam, entry: Gpa, at: Gpa) -> Res
 /// The last place in reach where `length` bytes fit.
 fn last_place(ram: Span<Gpa>, length: u64) -> Result<Gpa, Error> {
     let end = ram.length().min(FDT_REACH);
-    let offset = end.checked_sub(length).ok_or_else(|| no_room("the guest's device tree", length, ram.length()))?;
+    let offset =
+        end.checked_sub(length).ok_or_else(|| no_room("the guest's device tree", length, ram.length()))?;
     Ok(ram.base().offset(offset & !(KERNEL_ALIGN - 1)))
 }
 
@@ -133,7 +143,8 @@ fn load_kernel(machine: &Machine, ram: &GuestRam, path: &str) -> Result<PowerOn,
     };
     let error = chosen(KERNEL);
     let bytes = host_vfs::bytes(path).map_err(|why| error(format!("{why}")))?;
-    let base = boot.ram.base().checked_add(KERNEL_ALIGN - 1).unwrap_or(boot.ram.last()).align_down(KERNEL_ALIGN);
+    let base =
+        boot.ram.base().checked_add(KERNEL_ALIGN - 1).unwrap_or(boot.ram.last()).align_down(KERNEL_ALIGN);
     let room = boot.ram.last().since(base).map_or(0, |last| last + 1);
     let target = Target { ram, base, room };
     let kernel = if image::Kind::detect(&bytes) == image::Kind::Gzip {
@@ -157,7 +168,10 @@ fn load_kernel(machine: &Machine, ram: &GuestRam, path: &str) -> Result<PowerOn,
         let start = align_up(fdt.offset(tree_length), KERNEL_ALIGN);
         let left = boot.ram.last().since(start).map_or(0, |last| last + 1);
         if bytes.len() as u64 > left {
-            return Err(error(format!("{path} has {} bytes, and {left} are left of the guest's memory", bytes.len())));
+            return Err(error(format!(
+                "{path} has {} bytes, and {left} are left of the guest's memory",
+                bytes.len()
+            )));
         }
         write(ram, start, bytes).map_err(|why| error(format!("{path}: {why}")))?;
         place = Some((start, start.offset(bytes.len() as u64)));
@@ -175,7 +189,8 @@ fn place_fdt(ram: &GuestRam, at: Gpa, tree: &[u8]) -> Result<(), Error> {
 }
 
 fn no_room(what: &str, length: u64, room: u64) -> Error {
-    let text = format!("{what} has {length} bytes and does not fit into the guest's memory ({room} bytes left)");
+    let text =
+        format!("{what} has {length} bytes and does not fit into the guest's memory ({room} bytes left)");
     Error::new("/chosen", None, Problem::Other(text.into()))
 }
 
@@ -205,7 +220,9 @@ impl fmt::Display for BadKernel {
         match self {
             Self::Header(why) => why.fmt(f),
             Self::Gzip(why) => why.fmt(f),
-            Self::TooBig { needs, room } => write!(f, "needs {needs} bytes, and the guest's memory has {room}"),
+            Self::TooBig { needs, room } => {
+                write!(f, "needs {needs} bytes, and the guest's memory has {room}")
+            }
             Self::Outside => Outside.fmt(f),
         }
     }

@@ -87,9 +87,9 @@ pub(crate) fn devices(tree: &Tree) -> Vec<Node<'_>> {
 
 pub(crate) fn build_device(plan: &mut Plan, node: Node<'_>, catalog: &[&[&Model]]) -> Result<(), Error> {
     // The most particular `compatible` comes first.
-    let model = node.compatibles().find_map(|name| {
-        catalog.iter().copied().flatten().find(|model| model.compatible.contains(&name))
-    });
+    let model = node
+        .compatibles()
+        .find_map(|name| catalog.iter().copied().flatten().find(|model| model.compatible.contains(&name)));
     match model {
         Some(model) => (model.build)(&mut Wires::new(node, plan)),
         // A fixed clock, a timer of the CPU: described, and not at any address.
@@ -116,7 +116,11 @@ pub(crate) fn add_ram(plan: &mut Plan, tree: &Tree) -> Result<(), Error> {
             any = true;
         }
     }
-    if any { Ok(()) } else { Err(tree.root().error("there is no memory: no node with device_type = \"memory\"")) }
+    if any {
+        Ok(())
+    } else {
+        Err(tree.root().error("there is no memory: no node with device_type = \"memory\""))
+    }
 }
 
 /// Reads the CPUs: what they call themselves, and how their threads are scheduled.
@@ -128,7 +132,11 @@ pub(crate) fn read_cpus(plan: &mut Plan, tree: &Tree) -> Result<Vec<Schedule>, E
         let Some(region) = regions.first() else { return Err(node.error("has no number")) };
         let id = region.start;
         if plan.hardware_ids.contains(&id) {
-            return Err(Error::new(node.path(), Some("reg"), Problem::Other("another CPU has this number".into())));
+            return Err(Error::new(
+                node.path(),
+                Some("reg"),
+                Problem::Other("another CPU has this number".into()),
+            ));
         }
         if plan.hardware_ids.len() >= MAX_CPUS {
             return Err(cpus.error(format!("has more than {MAX_CPUS} CPUs")));

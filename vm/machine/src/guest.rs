@@ -152,7 +152,8 @@ impl Guest {
 
     /// Shows the state of a device. `false` when there is none of this path.
     pub fn inspect_device(&self, path: &str, tree: &mut inspect::Tree<'_>) -> bool {
-        let found = self.devices.lock().iter().find(|(known, _)| known == path).map(|(_, target)| target.clone());
+        let found =
+            self.devices.lock().iter().find(|(known, _)| known == path).map(|(_, target)| target.clone());
         let Some(target) = found else { return false };
         target.inspect(tree);
         true

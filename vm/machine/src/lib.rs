@@ -32,8 +32,8 @@ mod tests;
 mod vcpu;
 mod wires;
 
-pub use manager::CreateError;
 pub use guest::{Guest, LifeError, State};
+pub use manager::CreateError;
 pub use model::{Controller, Model, NotWired};
 pub use vcpu::{Vcpu, VcpuState};
 pub use wires::{Wires, cells};

@@ -66,7 +66,9 @@ impl Plan {
         let space = Space::new(host_mem::tables())
             .map_err(|why| tree.root().error(format!("the guest's memory map can't be made: {why}")))?;
         let aliases = tree.root().child("aliases").map(|node| {
-            node.properties().filter_map(|alias| Some((alias.name().to_owned(), alias.str().ok()?.to_owned()))).collect()
+            node.properties()
+                .filter_map(|alias| Some((alias.name().to_owned(), alias.str().ok()?.to_owned())))
+                .collect()
         });
         Ok(Self {
             name: name.into(),
@@ -126,8 +128,15 @@ impl Plan {
         Ok(())
     }
 
-    pub(crate) fn put(&mut self, node: Node<'_>, span: Span<Gpa>, target: &Arc<dyn Target>) -> Result<(), Error> {
-        self.memory_bus.add(&node.path(), span, target.clone()).map_err(|clash| reg_error(node, format!("{clash}")))
+    pub(crate) fn put(
+        &mut self,
+        node: Node<'_>,
+        span: Span<Gpa>,
+        target: &Arc<dyn Target>,
+    ) -> Result<(), Error> {
+        self.memory_bus
+            .add(&node.path(), span, target.clone())
+            .map_err(|clash| reg_error(node, format!("{clash}")))
     }
 
     pub(crate) fn put_registers(
@@ -180,11 +189,17 @@ impl Plan {
     }
 
     /// Zeroed memory of the guest's own.
-    pub(crate) fn add_memory(&mut self, node: Node<'_>, span: Span<Gpa>, rights: Rights) -> Result<(), Error> {
+    pub(crate) fn add_memory(
+        &mut self,
+        node: Node<'_>,
+        span: Span<Gpa>,
+        rights: Rights,
+    ) -> Result<(), Error> {
         check_pages(node, span)?;
         let free = host_mem::free_frames().saturating_mul(PAGE_SIZE);
         if span.length() > free {
-            let text = format!("{} MiB are wanted, and the host has {} MiB left", span.length() >> 20, free >> 20);
+            let text =
+                format!("{} MiB are wanted, and the host has {} MiB left", span.length() >> 20, free >> 20);
             return Err(reg_error(node, text));
         }
         self.ram.add(span.base(), span.length(), rights).map_err(|why| add_error(node, span, why))
@@ -240,7 +255,9 @@ pub(crate) fn span(node: Node<'_>, region: Region, bits: u32) -> Result<Span<Gpa
     }
     let limit = 1u64.checked_shl(bits).unwrap_or(0).wrapping_sub(1);
     let span = Span::<Gpa>::new(Gpa::new(start), size).filter(|span| span.last().get() <= limit);
-    span.ok_or_else(|| reg_error(node, format!("{size:#x} bytes at {start:#x} are beyond {bits} bits of address")))
+    span.ok_or_else(|| {
+        reg_error(node, format!("{size:#x} bytes at {start:#x} are beyond {bits} bits of address"))
+    })
 }
 
 /// The size of a file that a property names.

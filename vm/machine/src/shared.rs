@@ -93,6 +93,6 @@ fn add(name: &str, backing: &Arc<Backing>, kept: Option<Arc<Backing>>) -> Result
     if all.iter().any(|entry| entry.name == name) {
         return Err(SharedError::Exists);
     }
-    all.push(Entry { name: name.into(), backing: Arc::downgrade(backing), kept: kept });
+    all.push(Entry { name: name.into(), backing: Arc::downgrade(backing), kept });
     Ok(())
 }

@@ -335,7 +335,10 @@ impl<F: Fn(u32)> Body<F> {
                 Stop::Power(request) => self.power(request),
                 Stop::Refused(why) => {
                     let pc = self.runner.pc();
-                    host_log::error!("{}: halted at pc {pc:#x}: the hardware refuses ({why:#x})", self.vcpu.name);
+                    host_log::error!(
+                        "{}: halted at pc {pc:#x}: the hardware refuses ({why:#x})",
+                        self.vcpu.name
+                    );
                     self.vcpu.halted.store(true, Ordering::SeqCst);
                 }
             }

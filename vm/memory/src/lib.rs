@@ -70,6 +70,7 @@ impl GuestMemory for host_mem::GuestRam {
         host_mem::GuestRam::load(self, at, width).map_err(|_| OutOfBounds { at, length: width.bytes() })
     }
     fn store(&self, at: Gpa, width: Width, value: u64) -> Result<(), OutOfBounds> {
-        host_mem::GuestRam::store(self, at, width, value).map_err(|_| OutOfBounds { at, length: width.bytes() })
+        host_mem::GuestRam::store(self, at, width, value)
+            .map_err(|_| OutOfBounds { at, length: width.bytes() })
     }
 }

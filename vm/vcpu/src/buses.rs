@@ -35,12 +35,14 @@ impl Buses {
         by: u32,
     ) -> Result<u64, (GuestFault, Refused)> {
         match place {
-            Place::Memory(at) => {
-                self.memory.read(&mut hints.memory, at, width, by).map_err(|why| (GuestFault::ExternalAbort, why))
-            }
-            Place::Register(id) => {
-                self.registers.read(&mut hints.registers, id, width, by).map_err(|why| (GuestFault::Undefined, why))
-            }
+            Place::Memory(at) => self
+                .memory
+                .read(&mut hints.memory, at, width, by)
+                .map_err(|why| (GuestFault::ExternalAbort, why)),
+            Place::Register(id) => self
+                .registers
+                .read(&mut hints.registers, id, width, by)
+                .map_err(|why| (GuestFault::Undefined, why)),
             Place::Port(_) => Ok(width.mask()),
         }
     }

@@ -5,7 +5,9 @@ use std::sync::Mutex;
 use std::vec::Vec;
 
 use addr::{Gpa, Span};
-use arch::{Conduit, GuestCpu, GuestFault, GuestPort, GuestProfile, Held, Nanos, Place, PowerOn, RegisterId, Width};
+use arch::{
+    Conduit, GuestCpu, GuestFault, GuestPort, GuestProfile, Held, Nanos, Place, PowerOn, RegisterId, Width,
+};
 use arch_hosted::script::{self, Event, Program, Step};
 use atomic::Arc;
 use host_log::Limiter;

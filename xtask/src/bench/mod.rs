@@ -3,6 +3,7 @@
 mod counter;
 mod figures;
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -11,7 +12,7 @@ use crate::args::{Command, Opt, Parsed};
 use crate::board::Board;
 use crate::build::{self, Profile};
 use crate::context::{Context, write};
-use crate::machine::{Machine, Terminal};
+use crate::machine::{Machine, TEST_GUEST, Terminal};
 use crate::setup::{self, Image};
 use crate::test::console::{Console, PROMPT};
 use counter::{Counter, Counts};
@@ -28,8 +29,8 @@ machine. A small plugin for QEMU, compiled here from tests/plugin, counts the in
 exception level.
 
 It measures: from power-on to the first line and to the prompt; a whole quiet Linux boot to its shell,
-with and without the hypervisor; and what the guest program `bench` (guests/bench.dts) measures with
-its own counter. The table shows each figure, what it must be, and the native one beside it.",
+with and without the hypervisor; and what a small guest program (tests/guests) measures with its own
+counter. The table shows each figure, what it must be, and the native one beside it.",
     options: &[
         Opt::value("json", "FILE", "also write a list of name, value, unit and native"),
         Opt::switch("strict", "fail if a figure is not what it must be"),
@@ -49,7 +50,7 @@ const LINUX: &str = "console=ttyAMA0 quiet nokaslr";
 /// The guest's shell is waiting.
 const SHELL: &str = "guest:/# ";
 
-/// The tree of the guest program that measures, and the last line that it prints.
+/// What the test program is told in order to measure, and the last line that it prints then.
 const PROGRAM: &str = "bench";
 const PROGRAM_ENDS: &str = "BENCH done";
 
@@ -61,18 +62,20 @@ struct Bench<'a> {
     context: &'a Context,
     counter: Counter,
     image: PathBuf,
+    test_guest: PathBuf,
     patience: u32,
 }
 
 fn run(context: &Context, parsed: &Parsed) -> Result<()> {
     setup::prepare_machine(context)?;
     let image = build::build(context, Profile::Release)?.image;
+    let test_guest = build::test_guest(context)?;
     let counter = Counter::build(context)?;
     let patience = parsed.number("patience")?.unwrap_or(1).max(1);
     if context.dry_run {
         return Ok(());
     }
-    let bench = Bench { context, counter, image, patience };
+    let bench = Bench { context, counter, image, test_guest, patience };
     let mut figures = Figures::default();
     figures.add("image file", std::fs::metadata(&bench.image)?.len(), "bytes", None);
     bench.power_on(&mut figures)?;
@@ -136,17 +139,18 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// The guest program prints lines `BENCH name value unit`, a dash for each blank in a name.
+    /// The guest program prints lines `BENCH name value unit`, a dash for each blank in a name; on the
+    /// bare machine it gives the native figures.
     fn program(&self, figures: &mut Figures) -> Result<()> {
-        if !self.context.root.join("guests").join(format!("{PROGRAM}.dts")).exists() {
-            eprintln!("there is no guests/{PROGRAM}.dts: its figures are left out");
-            return Ok(());
-        }
         let mut machine = self.machine()?;
-        machine.guests.tree = PROGRAM.to_owned();
+        machine.guests.tree = TEST_GUEST.to_owned();
+        machine.guests.append = Some(PROGRAM.to_owned());
+        machine.guests.test_guest = Some(self.test_guest.clone());
         machine.attach = true;
-        let (_, text) = self.measure("program", &mut machine, &[PROGRAM_ENDS])?;
-        figures.add_lines(&text);
+        let (_, hosted) = self.measure("program", &mut machine, &[PROGRAM_ENDS])?;
+        let words = ["-kernel".into(), self.test_guest.clone().into(), "-append".into(), PROGRAM.into()];
+        let (_, native) = self.native("native-program", &words, PROGRAM_ENDS)?;
+        figures.add_lines(&hosted, &native);
         Ok(())
     }
 
@@ -155,7 +159,10 @@ impl Bench<'_> {
         machine.guests.append = Some(LINUX.to_owned());
         machine.attach = true;
         let (hosted, _) = self.measure("linux", &mut machine, &[SHELL])?;
-        let native = self.native_linux()?;
+        let [kernel, initrd] = [Image::Linux, Image::Initrd].map(|image| image.path(self.context).into());
+        let words =
+            ["-kernel".into(), kernel, "-initrd".into(), initrd, "-append".into(), OsString::from(LINUX)];
+        let (native, _) = self.native("native-linux", &words, SHELL)?;
         if let (Some(hosted), Some(native)) = (hosted.first(), native.first()) {
             figures.add("EL2 in a Linux boot", hosted.hypervisor(), "instructions", Some(0));
             figures.add("entries to EL2 in a Linux boot", hosted.entries, "entries", Some(0));
@@ -164,16 +171,14 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// The same kernel on the same machine without the hypervisor.
-    fn native_linux(&self) -> Result<Vec<Counts>> {
-        eprintln!("measuring: linux without the hypervisor");
+    /// Something on the same machine without the hypervisor.
+    fn native(&self, name: &str, words: &[OsString], mark: &str) -> Result<(Vec<Counts>, String)> {
+        eprintln!("measuring: {name}");
         let mut machine = self.machine()?;
         machine.board.machine = machine.board.machine.replace("virtualization=on", "virtualization=off");
         machine.memory = Some(256);
         let mut qemu = machine.bare(self.context, Terminal::Pipes)?;
-        qemu.arg("-kernel").arg(Image::Linux.path(self.context));
-        qemu.arg("-initrd").arg(Image::Initrd.path(self.context));
-        qemu.args(["-append", LINUX]).args(REPEATABLE).args(self.counter.words(self.context, &[SHELL])?);
-        Ok(self.watch("native", &mut qemu, &[SHELL])?.0)
+        qemu.args(words).args(REPEATABLE).args(self.counter.words(self.context, &[mark])?);
+        self.watch(name, &mut qemu, &[mark])
     }
 }

@@ -75,23 +75,34 @@ pub(crate) struct Built {
     pub(crate) elf: PathBuf,
 }
 
-/// Builds the image and prints its sizes.
+/// Builds the hypervisor.
 pub(crate) fn build(context: &Context, profile: Profile) -> Result<Built> {
+    package(context, profile, "xvisor", "xvisor")
+}
+
+/// Builds the program that guests run in tests and benches, and returns its image.
+pub(crate) fn test_guest(context: &Context) -> Result<PathBuf> {
+    Ok(package(context, Profile::Release, "test-guests", "test-guest")?.image)
+}
+
+/// Builds the program `binary` of a package, lays it out flat, and prints its sizes.
+fn package(context: &Context, profile: Profile, package: &str, binary: &str) -> Result<Built> {
     let toolchain = toolchain::prepare(context)?;
     let mut cargo = toolchain.cargo_for_target(context, "build");
-    cargo.args(["--package", "xvisor"]);
+    cargo.args(["--package", package]);
     if profile == Profile::Release {
         cargo.arg("--release");
     }
     shell::run(context, &mut cargo)?;
 
     let folder = context.out.join("aarch64").join(profile.folder());
-    let built = Built { image: folder.join("xvisor.img"), elf: folder.join("xvisor.elf") };
+    let built =
+        Built { image: folder.join(format!("{binary}.img")), elf: folder.join(format!("{binary}.elf")) };
     if context.dry_run {
         eprintln!("# then packs the ELF file's segments and symbols into {}", context.show(&built.image));
         return Ok(built);
     }
-    let made = context.target().join(TARGET).join(profile.folder()).join("xvisor");
+    let made = context.target().join(TARGET).join(profile.folder()).join(binary);
     let elf = read(&made)?;
     let (image, sizes) = flat::image(&elf).with_context(|| format!("in {}", context.show(&made)))?;
     write_if_changed(&built.elf, &elf)?;

@@ -23,7 +23,7 @@ In this order; a failure does not keep the later ones from being looked at:
 
   fmt       the sources are formatted (`cargo fmt` formats them)
   floors    crates depend only on what xtask/floors.toml allows their floor
-  rules     house rules that can be seen in the text: target_arch only in arch/, atomics only through
+  rules     house rules that can be seen in the text: the architecture only in arch/, atomics only through
             lib/atomic, unsafe only where it has a home, a file is a page or two, no names of machines
   clippy    no warnings, for this machine and for the hypervisor's target
   doc       rustdoc without warnings

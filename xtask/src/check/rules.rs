@@ -110,7 +110,10 @@ fn breaches(homes: &Homes, file: &str, text: &str) -> Vec<(usize, String)> {
         ));
     }
     let is_root = is_rust && (file.ends_with("src/lib.rs") || file.ends_with("src/main.rs"));
-    if is_root && !at_home(&homes.unsafe_code) && !text.contains("forbid(unsafe_code)") {
+    // A crate with a file in which unsafe code is at home cannot forbid it; the workspace denies it.
+    let crate_folder = file.split("/src/").next().unwrap_or_default();
+    let has_home = homes.unsafe_code.iter().any(|home| is_inside(home, crate_folder));
+    if is_root && !at_home(&homes.unsafe_code) && !has_home && !text.contains("forbid(unsafe_code)") {
         found.push((1, "unsafe-has-a-home: this crate begins with #![forbid(unsafe_code)]".to_owned()));
     }
     found

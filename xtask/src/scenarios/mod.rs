@@ -7,6 +7,7 @@ mod boot;
 mod firmware;
 mod lifecycle;
 mod linux;
+mod mischief;
 mod terminal;
 
 use anyhow::Result;
@@ -29,8 +30,14 @@ pub(crate) struct Scenario {
 }
 
 /// Every file's table, the quickest and most telling first.
-const TABLES: &[&[Scenario]] =
-    &[boot::SCENARIOS, terminal::SCENARIOS, linux::SCENARIOS, lifecycle::SCENARIOS, firmware::SCENARIOS];
+const TABLES: &[&[Scenario]] = &[
+    boot::SCENARIOS,
+    terminal::SCENARIOS,
+    linux::SCENARIOS,
+    lifecycle::SCENARIOS,
+    firmware::SCENARIOS,
+    mischief::SCENARIOS,
+];
 
 /// All scenarios, in the order in which they run.
 pub(crate) fn all() -> impl Iterator<Item = &'static Scenario> {

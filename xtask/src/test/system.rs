@@ -24,6 +24,7 @@ const SHOWN: usize = 40;
 struct Bench<'a> {
     context: &'a Context,
     image: std::path::PathBuf,
+    test_guest: std::path::PathBuf,
     patience: u32,
     show: bool,
 }
@@ -32,8 +33,9 @@ struct Bench<'a> {
 pub(crate) fn run(context: &Context, parsed: &Parsed, scenarios: &[&Scenario]) -> Result<Tally> {
     setup::prepare_machine(context)?;
     let image = build::build(context, Profile::chosen(parsed)?)?.image;
+    let test_guest = build::test_guest(context)?;
     let patience = parsed.number("patience")?.unwrap_or(1).max(1);
-    let bench = Bench { context, image, patience, show: parsed.flag("show") };
+    let bench = Bench { context, image, test_guest, patience, show: parsed.flag("show") };
     let jobs = parsed.number("jobs")?.unwrap_or(2).clamp(1, scenarios.len().max(1));
     let next = AtomicUsize::new(0);
     let tally = Mutex::new(Tally::default());
@@ -69,6 +71,7 @@ impl Bench<'_> {
     /// One scenario: its machine, its QEMU, its script.
     fn attempt(&self, scenario: &Scenario) -> Result<()> {
         let mut machine = Machine::new(Board::load(self.context, scenario.board)?);
+        machine.guests.test_guest = Some(self.test_guest.clone());
         (scenario.machine)(&mut machine);
         let folder = self.context.out.join("test");
         let archive = folder.join(format!("{}.cpio", scenario.name));

@@ -11,7 +11,7 @@ use crate::setup::toolchain::Toolchain;
 use crate::shell;
 
 /// Crates that only compile for the hypervisor's target; what tests them are the scenarios.
-pub(crate) const BARE_METAL: &[&str] = &["xvisor", "arch-aarch64"];
+pub(crate) const BARE_METAL: &[&str] = &["xvisor", "arch-aarch64", "test-guests"];
 
 /// Runs the tests, shows what cargo shows, and counts.
 pub(crate) fn run(context: &Context) -> Result<Tally> {

@@ -295,7 +295,8 @@ fn rerouting_what_waits_wakes_the_new_target() {
             machine.wait(cpu);
         }
         machine.set_line(40, true);
-        // A write by the first CPU, which did not look yet.
+        // It is known, and the first CPU did not look yet.
+        assert!(machine.read_bit(0, 0x200, 40));
         machine.route(40, 1);
         assert!(machine.enter(1));
         assert_eq!(machine.next(1).map(|slot| slot.id), Some(40));

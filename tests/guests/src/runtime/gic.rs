@@ -49,12 +49,17 @@ impl Gic {
             Self::V2 { .. } => store32(gicd + gicd::CTLR, ctlr::ENABLE_GRP0),
             Self::V3 { .. } => store32(gicd + gicd::CTLR, ctlr::ARE | ctlr::ENABLE_GRP1),
         }
-        for bank in 1..gicd::typer::interrupts(load32(gicd + gicd::TYPER)).div_ceil(32) {
+        for bank in 1..self.interrupts().div_ceil(32) {
             store32(gicd + gicd::ICENABLER + u64::from(bank) * 4, !0);
             if let Self::V3 { .. } = self {
                 store32(gicd + gicd::IGROUPR + u64::from(bank) * 4, !0);
             }
         }
+    }
+
+    /// How many interrupt numbers there are.
+    pub(crate) fn interrupts(self) -> u32 {
+        gicd::typer::interrupts(load32(self.distributor() + gicd::TYPER))
     }
 
     /// Starts this CPU's part, with its SGIs enabled.

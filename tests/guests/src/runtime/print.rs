@@ -34,7 +34,7 @@ pub(crate) fn put(uart: u64, byte: u8) {
     store32(uart + DR, byte.into());
 }
 
-/// Where [`print!`] writes.
+/// Where [`say!`] writes.
 pub(crate) struct Uart;
 
 impl fmt::Write for Uart {

@@ -14,6 +14,7 @@ mod time;
 
 use core::fmt::Debug;
 
+use crate::runtime::gic::Gic;
 use crate::runtime::machine::machine;
 use crate::runtime::{firmware, say};
 
@@ -53,6 +54,17 @@ impl Report {
     }
 }
 
+/// Takes and ends what an earlier check that failed has left behind, so that it fails alone.
+fn quiet(gic: Gic) {
+    for _ in 0..64 {
+        let taken = gic.acknowledge();
+        if taken & 0x3ff >= 1020 {
+            break;
+        }
+        gic.end(taken);
+    }
+}
+
 /// Runs all; powers off.
 pub(crate) fn run() -> ! {
     let machine = machine();
@@ -60,14 +72,20 @@ pub(crate) fn run() -> ! {
     machine.gic.start();
     machine.gic.start_cpu();
     let mut report = Report::default();
-    calls::run(&mut report);
-    identity::run(&mut report);
-    faults::run(&mut report);
-    gic::run(&mut report);
-    time::run(&mut report);
-    loopback::run(&mut report);
-    rtc::run(&mut report);
-    smp::run(&mut report);
+    for part in [
+        calls::run,
+        identity::run,
+        faults::run,
+        gic::run,
+        time::virtual_timer,
+        time::physical_timer,
+        loopback::run,
+        rtc::run,
+        smp::run,
+    ] {
+        part(&mut report);
+        quiet(machine.gic);
+    }
     let Report { passed, failed, skipped } = report;
     say!("SELFCHECK done: {passed} passed, {failed} failed, {skipped} skipped");
     firmware::off()

@@ -9,14 +9,13 @@ use crate::runtime::vectors::attempt;
 
 const MILLISECOND: u64 = 1_000_000;
 
-pub(super) fn run(report: &mut Report) {
+pub(super) fn virtual_timer(report: &mut Report) {
     let gic = machine().gic;
     let begun = now();
     report.check("the counter counts", within(MILLISECOND, || now() > begun));
     gic.enable(VIRTUAL_ID);
     virtual_line(report);
     taken(report);
-    physical(report);
 }
 
 /// The interrupt follows the timer's condition, and its mask.
@@ -82,7 +81,7 @@ fn taken(report: &mut Report) {
     );
 }
 
-fn physical(report: &mut Report) {
+pub(super) fn physical_timer(report: &mut Report) {
     if attempt(|| get!("cntp_ctl_el0")).is_err() {
         report.skip("the physical timer");
         return;

@@ -2,9 +2,9 @@
 
 use std::vec::Vec;
 
+use addr::Gpa;
 use arch::{Place, Width};
 use arch_hosted::script::{self, Event, Step};
-use addr::Gpa;
 
 use super::fixture::{Description, PIN, RAM, UART, boot, wait};
 use crate::{LifeError, State, VcpuState, manager};
@@ -64,7 +64,11 @@ fn a_guest_resets_itself_and_switches_itself_off() {
     let _alone = boot();
     let program = script::of_vcpu(0);
     let guest = Description::new("self").create().unwrap();
-    program.then(put(b'1')).then(Step::hvc([PSCI_RESET, 0, 0, 0])).then(put(b'2')).then(Step::hvc([PSCI_OFF, 0, 0, 0]));
+    program
+        .then(put(b'1'))
+        .then(Step::hvc([PSCI_RESET, 0, 0, 0]))
+        .then(put(b'2'))
+        .then(Step::hvc([PSCI_OFF, 0, 0, 0]));
     program.then(put(b'3'));
     guest.kick().unwrap();
     wait();
@@ -136,9 +140,10 @@ fn a_typed_byte_wakes_the_guest_by_its_interrupt() {
     let _alone = boot();
     let program = script::of_vcpu(0);
     let guest = Description::new("typed").create().unwrap();
-    program.then(Step::Wait).then(Step::Acknowledge).then(Step::load(UART, Width::B4)).then(Step::End(32 + PIN));
     guest.kick().unwrap();
     wait();
+    // It waits for an interrupt; what follows comes after that.
+    program.then(Step::Acknowledge).then(Step::load(UART, Width::B4)).then(Step::End(32 + PIN));
     assert_eq!(vio::serial::find("typed/uart0").unwrap().write(b"k"), 1);
     wait();
     assert_eq!(

@@ -7,7 +7,7 @@ use fdt::Tree;
 use super::fixture::{Description, RAM, boot, wait};
 use crate::manager;
 
-fn mistake(change: impl FnOnce(&mut Description)) -> std::string::String {
+fn mistake(change: impl FnOnce(&mut Description) -> &mut Description) -> std::string::String {
     let mut description = Description::new("g");
     change(&mut description);
     let free = host_mem::free_frames();
@@ -28,74 +28,78 @@ fn each_mistake_is_named_with_node_and_property() {
     let uart = "/uart@9000000";
     let is = |text: std::string::String, expected: &str| assert_eq!(text, std::format!("g: {expected}"));
     is(
-        mistake(|d| drop(d.set(uart, "reg", reg(&[RAM + 0x1000, 0x1000])))),
+        mistake(|d| d.set(uart, "reg", reg(&[RAM + 0x1000, 0x1000]))),
         "/uart@9000000: property \"reg\": 0x40001000..=0x40001fff overlaps 0x40000000..=0x40ffffff of /memory@40000000",
     );
     is(
-        mistake(|d| drop(d.set(memory, "reg", reg(&[RAM + 0x800, 0x1000])))),
+        mistake(|d| d.set(memory, "reg", reg(&[RAM + 0x800, 0x1000]))),
         "/memory@40000000: property \"reg\": 0x40000800..=0x400017ff is not made of whole pages of 4096 bytes",
     );
     is(
-        mistake(|d| drop(d.set(memory, "reg", reg(&[RAM, 0])))),
+        mistake(|d| d.set(memory, "reg", reg(&[RAM, 0]))),
         "/memory@40000000: property \"reg\": is empty at 0x40000000",
     );
     assert!(
-        mistake(|d| drop(d.set(memory, "reg", reg(&[RAM, 1 << 36]))))
+        mistake(|d| d.set(memory, "reg", reg(&[RAM, 1 << 36])))
             .starts_with("g: /memory@40000000: property \"reg\": 65536 MiB are wanted, and the host has ")
     );
-    assert!(
-        mistake(|d| drop(d.set(memory, "reg", reg(&[1 << 52, 1 << 20])))).contains("are beyond ")
-    );
-    assert!(mistake(|d| drop(d.set(memory, "reg", reg(&[u64::MAX, 2])))).contains("are beyond "));
-    is(mistake(|d| drop(d.set(memory, "reg", 3u32))), "/memory@40000000: property \"reg\": has 4 bytes, not a multiple of 16");
-    is(mistake(|d| drop(d.unset(memory, "reg"))), "/memory@40000000: property \"reg\": is missing");
+    assert!(mistake(|d| d.set(memory, "reg", reg(&[1 << 52, 1 << 20]))).contains("are beyond "));
+    assert!(mistake(|d| d.set(memory, "reg", reg(&[u64::MAX, 2]))).starts_with("g: /memory@40000000: "));
     is(
-        mistake(|d| drop(d.unset(memory, "device_type"))),
+        mistake(|d| d.set(memory, "reg", 3u32)),
+        "/memory@40000000: property \"reg\": has 4 bytes, not a multiple of 16",
+    );
+    is(mistake(|d| d.unset(memory, "reg")), "/memory@40000000: property \"reg\": is missing");
+    is(
+        mistake(|d| d.unset(memory, "device_type")),
         "/: there is no memory: no node with device_type = \"memory\"",
     );
-    is(mistake(|d| drop(d.unset(uart, "reg"))), "/uart@9000000: property \"reg\": is missing");
+    is(mistake(|d| d.unset(uart, "reg")), "/uart@9000000: property \"reg\": is missing");
     is(
-        mistake(|d| drop(d.set(uart, "interrupt-parent", 99u32))),
+        mistake(|d| d.set(uart, "interrupt-parent", 99u32)),
         "/uart@9000000: property \"interrupt-parent\": refers to phandle 0x63, which no node has",
     );
     is(
-        mistake(|d| drop(d.set(uart, "interrupts", 6u32))),
+        mistake(|d| d.set(uart, "interrupts", 6u32)),
         "/uart@9000000: property \"interrupts\": is not the only pin",
     );
-    is(mistake(|d| drop(d.unset(uart, "interrupts"))), "/uart@9000000: property \"interrupts\": is missing");
+    is(mistake(|d| d.unset(uart, "interrupts")), "/uart@9000000: property \"interrupts\": is missing");
     is(
-        mistake(|d| drop(d.set(uart, "compatible", ["acme,uart", "acme,any"].as_slice()))),
+        mistake(|d| d.set(uart, "compatible", ["acme,uart", "acme,any"].as_slice())),
         "/uart@9000000: property \"compatible\": no emulated device answers to \"acme,uart\", \"acme,any\"",
     );
     is(
-        mistake(|d| drop(d.unset(uart, "compatible"))),
+        mistake(|d| d.unset(uart, "compatible")),
         "/uart@9000000: property \"compatible\": is missing, so nobody knows what this is",
     );
     is(
-        mistake(|d| drop(d.set(uart, "xvisor,quite", ()))),
+        mistake(|d| d.set(uart, "xvisor,quite", ())),
         "/uart@9000000: property \"xvisor,quite\": is not a property of this node",
     );
     is(
-        mistake(|d| drop(d.set("", "xvisor,kernel", "/kernel"))),
+        mistake(|d| d.set("", "xvisor,kernel", "/kernel")),
         "/: property \"xvisor,kernel\": is not a property of this node",
     );
     is(
-        mistake(|d| drop(d.set("/timer", "interrupts", 7u32))),
+        mistake(|d| d.set("/timer", "interrupts", 7u32)),
         "/timer: property \"interrupts\": is not the only pin",
     );
     is(
-        mistake(|d| drop(d.set("/cpus/cpu@1", "reg", 0u32))),
+        mistake(|d| d.set("/cpus/cpu@1", "reg", 0u32)),
         "/cpus/cpu@1: property \"reg\": another CPU has this number",
     );
     is(
-        mistake(|d| drop(d.set("/cpus", "xvisor,priority", 8u32))),
+        mistake(|d| d.set("/cpus", "xvisor,priority", 8u32)),
         "/cpus: property \"xvisor,priority\": 8 is not a priority (0 to 7)",
     );
     is(
-        mistake(|d| drop(d.set("/chosen", "xvisor,initrd", "/initrd"))),
+        mistake(|d| d.set("/chosen", "xvisor,initrd", "/initrd")),
         "/chosen: property \"xvisor,initrd\": is of no use without xvisor,kernel",
     );
-    is(mistake(|d| drop(d.set("/gic", "status", "disabled"))), "/uart@9000000: property \"interrupts\": /gic is no interrupt controller of this machine");
+    is(
+        mistake(|d| d.set("/gic", "status", "disabled")),
+        "/uart@9000000: property \"interrupts\": /gic is no interrupt controller of this machine",
+    );
 }
 
 #[test]
@@ -106,7 +110,11 @@ fn what_is_disabled_is_not_built_and_a_bus_is_looked_into() {
     description.set("/odd@1", "status", "disabled");
     description.set("/soc", "compatible", "simple-bus").set("/soc", "ranges", ());
     description.set("/soc", "#address-cells", 2u32).set("/soc", "#size-cells", 2u32);
-    description.set("/soc/uart@1", "compatible", "test,uart").set("/soc/uart@1", "interrupts", super::fixture::PIN);
+    description.set("/soc/uart@1", "compatible", "test,uart").set(
+        "/soc/uart@1",
+        "interrupts",
+        super::fixture::PIN,
+    );
     description.set("/soc/uart@1", "reg", reg(&[0xa00_0000, 0x1000]));
     let guest = description.create().unwrap();
     assert_eq!(guest.devices(), ["/uart@9000000", "/soc/uart@1"]);

@@ -39,12 +39,16 @@ fn bytes(guest: &Guest, at: u64, length: usize) -> Vec<u8> {
 fn a_kernel_is_loaded_with_its_tree_and_initial_ram_disk() {
     let _alone = boot();
     let mut description = Description::new("k1");
-    description.kernel("/kernel").set("/chosen", "xvisor,initrd", "/initrd").set("/chosen", "bootargs", "quiet");
+    description
+        .kernel("/kernel")
+        .set("/chosen", "xvisor,initrd", "/initrd")
+        .set("/chosen", "bootargs", "quiet");
     start(&description, |guest, from, tree| {
         assert_eq!(from, PowerOn { entry: Gpa::new(RAM), argument: RAM + 0x20_0000 });
         assert_eq!(bytes(guest, RAM + 64, 6), b"kernel");
         let chosen = tree.find("/chosen").unwrap();
-        let (initrd, end) = (chosen.u64("linux,initrd-start").unwrap(), chosen.u64("linux,initrd-end").unwrap());
+        let (initrd, end) =
+            (chosen.u64("linux,initrd-start").unwrap(), chosen.u64("linux,initrd-end").unwrap());
         assert_eq!((initrd, end), (RAM + 0x40_0000, RAM + 0x40_0000 + 5000));
         assert_eq!(bytes(guest, initrd, 5000), [7; 5000]);
         assert_eq!(chosen.str("bootargs"), Ok("quiet"));
@@ -64,7 +68,11 @@ fn a_compressed_kernel_is_inflated_to_where_its_header_says() {
 fn the_guest_gets_its_own_description_without_ours() {
     let _alone = boot();
     let mut description = Description::new("k3");
-    description.kernel("/kernel").set("/cpus", "xvisor,priority", 2u32).set("/uart@9000000", "xvisor,quiet", ());
+    description.kernel("/kernel").set("/cpus", "xvisor,priority", 2u32).set(
+        "/uart@9000000",
+        "xvisor,quiet",
+        (),
+    );
     let mut seeds = Vec::new();
     for _ in 0..2 {
         start(&description, |guest, _, tree| {
@@ -138,6 +146,12 @@ fn images_that_cannot_be_started_are_named() {
     let text = kick(&description);
     assert_eq!(text, chosen("initrd") + "/big has 3145728 bytes, and 2097152 are left of the guest's memory");
     // After an image was put right the same guest could be started; here: by another kernel's name.
-    assert_eq!(Description::new("bad").kernel("/none").mistake(), "bad: /chosen: property \"xvisor,kernel\": /none: no such file or directory");
-    assert_eq!(Description::new("bad").kernel("/empty").mistake(), "bad: /chosen: property \"xvisor,kernel\": /empty is empty");
+    assert_eq!(
+        Description::new("bad").kernel("/none").mistake(),
+        "bad: /chosen: property \"xvisor,kernel\": /none: no such file or directory"
+    );
+    assert_eq!(
+        Description::new("bad").kernel("/empty").mistake(),
+        "bad: /chosen: property \"xvisor,kernel\": /empty is empty"
+    );
 }

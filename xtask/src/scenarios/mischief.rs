@@ -1,0 +1,102 @@
+//! Guests that run our own program (`tests/guests`): one checks what it was promised, the others do what
+//! no guest should, while a second guest and the terminal must not notice.
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::{BOOT, LINUX, LINUX_UP, SHELL, Scenario, shell};
+use crate::machine::{Machine, TEST_GUEST};
+use crate::test::console::Console;
+
+pub(super) const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "selfcheck",
+        about: "a guest finds the firmware, the registers, the GIC, the timer and the UART as promised",
+        board: "virt-gicv3",
+        machine: selfcheck_machine,
+        script: selfcheck,
+    },
+    Scenario {
+        name: "selfcheck-gicv2",
+        about: "the same on a host with a GICv2",
+        board: "virt-gicv2",
+        machine: selfcheck_machine,
+        script: selfcheck,
+    },
+    Scenario {
+        name: "mischief-that-ends",
+        about: "every register of every device, forged calls, cache maintenance: beside a Linux guest",
+        board: "virt-gicv3",
+        machine: |_| {},
+        script: |console| beside_linux(console, ENDING, true),
+    },
+    Scenario {
+        name: "mischief-without-end",
+        about: "jumps to nothing, never yields, floods console and log: beside a Linux guest",
+        board: "virt-gicv3",
+        machine: |_| {},
+        script: |console| beside_linux(console, ENDLESS, false),
+    },
+];
+
+/// What comes to an end by itself.
+const ENDING: &[&str] = &["memory", "devices", "ldst", "firmware", "cpus", "sysregs", "cache"];
+/// What goes on until the guest is destroyed.
+const ENDLESS: &[&str] = &["jump", "unmapped", "spin", "flood", "log", "wfi", "sgi", "timer"];
+
+fn selfcheck_machine(machine: &mut Machine) {
+    machine.guests.tree = TEST_GUEST.to_owned();
+    machine.guests.append = Some("selfcheck".to_owned());
+    machine.guests.cpus = 2;
+    machine.attach = true;
+}
+
+fn selfcheck(console: &mut Console) -> Result<()> {
+    let told = console.expect("SELFCHECK done", BOOT + 60)?;
+    let failed: Vec<&str> = told.lines().filter(|line| line.contains("FAIL ")).collect();
+    ensure!(failed.is_empty(), "the guest is not content:\n{}", failed.join("\n"));
+    ensure!(told.contains("PASS "), "the guest has checked nothing");
+    console.detach()
+}
+
+/// Runs one bad guest after the other; after each the terminal and the good guest must answer.
+fn beside_linux(console: &mut Console, mischiefs: &[&str], end: bool) -> Result<()> {
+    console.prompt(BOOT)?;
+    console.attach("guest0/uart0")?;
+    console.send("\r")?;
+    console.expect_any(&[LINUX_UP, SHELL], LINUX)?;
+    console.send("\r")?;
+    console.expect(SHELL, LINUX)?;
+    console.detach()?;
+    for mischief in mischiefs {
+        misbehave(console, mischief, end).with_context(|| format!("mischief={mischief}"))?;
+    }
+    Ok(())
+}
+
+fn misbehave(console: &mut Console, mischief: &str, end: bool) -> Result<()> {
+    console.command(&format!(
+        "vfs guest_fdt_load bad /guests/{TEST_GUEST}.dtb 1 \"chosen,bootargs,string,mischief={mischief}\""
+    ))?;
+    console.command("guest create bad")?;
+    console.command("guest kick bad")?;
+    console.attach("bad/uart0")?;
+    console.expect(&format!("MISCHIEF {mischief} start"), 60)?;
+    if end {
+        let told = console.expect(&format!("MISCHIEF {mischief} done"), 180)?;
+        ensure!(!told.contains("FAIL"), "the guest is not content:\n{told}");
+    } else {
+        std::thread::sleep(std::time::Duration::from_secs(2));
+    }
+    console.detach()?;
+    console.check("echo still here", "still here")?;
+
+    console.attach("guest0/uart0")?;
+    console.send("\r")?;
+    console.expect(SHELL, 60)?;
+    shell(console, "echo six times seven is $((6 * 7))", "is 42")?;
+    console.detach()?;
+
+    console.command("guest destroy bad")?;
+    ensure!(!console.command("guest list")?.contains("bad"), "the destroyed guest is still there");
+    Ok(())
+}
