@@ -48,6 +48,7 @@ fn dump(session: &mut Session<'_>, args: &Args<'_>) -> Result<(), Failed> {
     let port = port(args)?;
     let bytes = port.history(args.number_or(1, usize::MAX)?);
     let mut prefix = prefix::Prefix::new(port.name());
+    prefix.replay = true;
     let mut text = alloc::vec::Vec::new();
     prefix.start(&mut text);
     prefix.add(&bytes, &mut text);

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::ops::Deref;
 
 use host_irq::{Handler, Line, LineError, Trigger};
-use host_mem::{Claim, ClaimError};
+use host_mem::ClaimError;
 use host_mmio::Window;
 
 use crate::Declined;
@@ -57,14 +57,6 @@ impl<'t> Node<'t> {
     /// Somebody has them already.
     pub fn window_at(&self, span: Span<Hpa>) -> Result<Window, Declined> {
         Ok(Window::claim(span, self.name())?)
-    }
-
-    /// The right to registers that a guest will be given.
-    ///
-    /// # Errors
-    /// Somebody has them already.
-    pub fn claim(&self, span: Span<Hpa>) -> Result<Claim, Declined> {
-        Ok(Claim::new(span, self.name())?)
     }
 
     /// Interrupt `index` of the node.

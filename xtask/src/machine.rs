@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
@@ -248,6 +249,9 @@ impl Machine {
 
 /// Compiles every guest tree, and returns their names and files.
 fn compile_trees(context: &Context) -> Result<Vec<(String, PathBuf)>> {
+    // Tests prepare several machines at a time.
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock();
     let folder = context.root.join(GUESTS);
     let entries = fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
     let mut files: Vec<PathBuf> =

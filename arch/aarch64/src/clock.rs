@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use arch_api::{Clock, IrqsOff, Nanos};
 
 use crate::Aarch64;
-use crate::registers::{isb, get, set};
+use crate::registers::{get, isb, set};
 
 /// Nanoseconds per tick and ticks per nanosecond, as fractions of 2^32 and 2^48.
 static NANOS_PER_TICK: AtomicU64 = AtomicU64::new(0);

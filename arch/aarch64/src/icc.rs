@@ -3,7 +3,7 @@
 use arch_api::{IrqsOff, LocalIrqs};
 
 use crate::Aarch64;
-use crate::registers::{isb, get, set};
+use crate::registers::{get, isb, set};
 
 /// Interrupt numbers from here on are special: 1023 says that none is pending.
 const FIRST_SPECIAL: u64 = 1020;

@@ -5,7 +5,7 @@ use core::arch::asm;
 use arch_api::{Cache, Mmio, Untyped, Width};
 
 use crate::Aarch64;
-use crate::registers::{dsb, isb, get};
+use crate::registers::{dsb, get, isb};
 
 /// Bytes in the smallest data cache line (CTR_EL0.DminLine).
 fn line() -> usize {
@@ -73,7 +73,9 @@ impl Mmio for Aarch64 {
     #[inline(always)]
     unsafe fn write8(at: *mut u8, value: u8) {
         // SAFETY: the caller's promise.
-        unsafe { asm!("strb {0:w}, [{1}]", in(reg) u32::from(value), in(reg) at, options(nostack, preserves_flags)) };
+        unsafe {
+            asm!("strb {0:w}, [{1}]", in(reg) u32::from(value), in(reg) at, options(nostack, preserves_flags))
+        };
     }
     #[inline(always)]
     unsafe fn write32(at: *mut u8, value: u32) {

@@ -11,7 +11,7 @@ use addr::{Hpa, PAGE_SIZE, Span};
 use arch_api::{HostPaging, Kind, MapError, TableFrames};
 use isa_paging::{Execute, Permission, Shareability, Space, Stage1Attributes, Tables, VmsaStage1El2};
 
-use crate::registers::{dsb, isb, get, set};
+use crate::registers::{dsb, get, isb, set};
 use crate::{Aarch64, console, cpu};
 
 /// MAIR_EL2: Device-nGnRE, Normal write-back, Normal uncached.
@@ -225,7 +225,11 @@ impl HostPaging for Aarch64 {
         // The image from below to above: what is not listed (the guard page) stays unmapped.
         let parts = [
             (image as u64, page((&raw const __text_end) as usize), Kind::Code),
-            (page((&raw const __text_end) as usize), page((&raw const __rodata_end) as usize), Kind::Constant),
+            (
+                page((&raw const __text_end) as usize),
+                page((&raw const __rodata_end) as usize),
+                Kind::Constant,
+            ),
             (page((&raw const __rodata_end) as usize), guard, Kind::Data),
             (guard + PAGE_SIZE, page(cpu::image_bounds().1), Kind::Data),
             (page(cpu::image_bounds().1), page(cpu::image_limit()), Kind::Constant),
@@ -267,13 +271,20 @@ impl HostPaging for Aarch64 {
                 // The early console's page: the driver that takes it over may have it as it is.
                 if there.attributes == attributes(kind) {
                     let first = at & !(PAGE_SIZE - 1);
-                    let rest = (span.length() + (at - first)).next_multiple_of(PAGE_SIZE).saturating_sub(PAGE_SIZE);
+                    let rest =
+                        (span.length() + (at - first)).next_multiple_of(PAGE_SIZE).saturating_sub(PAGE_SIZE);
                     return if rest == 0 {
                         Ok(())
                     } else {
                         let next = first + PAGE_SIZE;
                         match space.map(next, Hpa::new(next), rest, attributes(kind), tables) {
-                            Err(isa_paging::MapError::AlreadyMapped(_)) if space.translate(next, tables).is_some_and(|t| t.attributes == attributes(kind)) => Ok(()),
+                            Err(isa_paging::MapError::AlreadyMapped(_))
+                                if space
+                                    .translate(next, tables)
+                                    .is_some_and(|t| t.attributes == attributes(kind)) =>
+                            {
+                                Ok(())
+                            }
                             other => other,
                         }
                     };
@@ -311,9 +322,9 @@ impl HostPaging for Aarch64 {
             let mut at = NEXT_GUARDED.load(Ordering::Relaxed);
             for lap in 0..2 {
                 while at + length + PAGE_SIZE <= GUARDED_END {
-                    let taken = (0..=frames.len() as u64).rev().find(|page| {
-                        space.translate(at + page * PAGE_SIZE, tables).is_some()
-                    });
+                    let taken = (0..=frames.len() as u64)
+                        .rev()
+                        .find(|page| space.translate(at + page * PAGE_SIZE, tables).is_some());
                     match taken {
                         None => return map_frames(space, tables, at + PAGE_SIZE, frames),
                         Some(page) => at += (page + 1) * PAGE_SIZE,

@@ -107,7 +107,12 @@ pub struct Nesting {
 impl Nesting {
     /// A CPU on which nothing is masked by a guard yet.
     pub const fn new() -> Self {
-        Self { irqs_off: Cell::new(0), were_on: Cell::new(false), preempt_off: Cell::new(0), resched: Cell::new(false) }
+        Self {
+            irqs_off: Cell::new(0),
+            were_on: Cell::new(false),
+            preempt_off: Cell::new(0),
+            resched: Cell::new(false),
+        }
     }
     /// Living [`IrqsOff`] guards.
     pub fn irqs_off(&self) -> u32 {

@@ -103,8 +103,9 @@ pub struct Call {
     pub conduit: Conduit,
     /// The instruction's immediate; zero for calls by the standard convention.
     pub immediate: u16,
-    /// The first four argument registers; on Arm the function identifier is the first one.
-    pub arguments: [u64; 4],
+    /// The first argument register: by all conventions, what names the function. The others are asked
+    /// for where they matter ([`super::GuestCpu::arguments`]), so that an exit stays a few words.
+    pub function: u64,
 }
 
 /// What went wrong for a guest, as it will see it.

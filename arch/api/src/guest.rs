@@ -190,17 +190,15 @@ pub trait GuestCpu: Sized + Send {
     /// Resets it, to begin at `from`.
     fn start(&mut self, from: PowerOn);
     /// Runs the guest until something is owed to it.
-    fn enter(
-        &mut self,
-        space: &<Self::Machine as Virt>::Space,
-        masked: &IrqsOff<Self::Machine>,
-    ) -> Exit
+    fn enter(&mut self, space: &<Self::Machine as Virt>::Space, masked: &IrqsOff<Self::Machine>) -> Exit
     where
         Self::Machine: Virt;
     /// Answers a read.
     fn answer_read(&mut self, read: Read, value: Result<u64, GuestFault>);
     /// Answers a write.
     fn answer_write(&mut self, write: Write, done: Result<(), GuestFault>);
+    /// The first four argument registers of the call that is owed an answer.
+    fn arguments(&self) -> [u64; 4];
     /// Answers a call with the first four result registers.
     fn answer_call(&mut self, call: Call, results: [u64; 4]);
     /// Answers a call with the first result register alone.

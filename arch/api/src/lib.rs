@@ -27,10 +27,14 @@ mod memory;
 pub use cpu::{Boot, Clock, Context, Cpu, CpuId, IrqEntry, IrqsOff, LocalIrqs, Nanos, Nesting, StartInfo};
 pub use exit::{Call, Conduit, Exit, GuestFault, Place, PowerOn, Read, RegisterId, Width, Write};
 pub use guest::{
-    GuestCpu, GuestPort, GuestProfile, GuestSpace, Held, IrqSlot, NoVirt, SlotState, TableFrames, Virt, VirtualInterface,
+    GuestCpu, GuestPort, GuestProfile, GuestSpace, Held, IrqSlot, NoVirt, SlotState, TableFrames, Virt,
+    VirtualInterface,
 };
 pub use memory::{Cache, Fault, HostPaging, Kind, MapError, Mmio, Rights, Untyped};
 
 /// Everything that an architecture is.
-pub trait Arch: Boot + Cpu + LocalIrqs + Clock + Context + HostPaging + Cache + Mmio + Untyped + Virt {}
+pub trait Arch:
+    Boot + Cpu + LocalIrqs + Clock + Context + HostPaging + Cache + Mmio + Untyped + Virt
+{
+}
 impl<T: Boot + Cpu + LocalIrqs + Clock + Context + HostPaging + Cache + Mmio + Untyped + Virt> Arch for T {}

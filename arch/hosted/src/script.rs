@@ -147,6 +147,7 @@ pub struct ScriptedVcpu {
     timer_line: bool,
     /// Number of the exit that is owed an answer.
     owed: Option<u32>,
+    arguments: [u64; 4],
     exits: u32,
     pc: u64,
 }
@@ -227,7 +228,9 @@ impl ScriptedVcpu {
             }
             Step::Call(conduit, immediate, arguments) => {
                 self.owe();
-                return Some(Exit::Call(Call { conduit, immediate, arguments }));
+                self.arguments = arguments;
+                let [function, ..] = arguments;
+                return Some(Exit::Call(Call { conduit, immediate, function }));
             }
             Step::Wait if self.pending().is_none() => return Some(Exit::Wait),
             Step::Wait => {}
@@ -282,6 +285,7 @@ impl GuestCpu for ScriptedVcpu {
             timer: None,
             timer_line: false,
             owed: None,
+            arguments: [0; 4],
             exits: 0,
             pc: 0,
         })
@@ -320,6 +324,10 @@ impl GuestCpu for ScriptedVcpu {
         self.settle(write.note);
         self.program.record(Event::Wrote(done));
         self.pc = self.pc.wrapping_add(4);
+    }
+
+    fn arguments(&self) -> [u64; 4] {
+        self.arguments
     }
 
     fn answer_call(&mut self, _call: Call, results: [u64; 4]) {

@@ -34,6 +34,8 @@ pub(super) fn run(terminal: &mut dyn Terminal, port: &Arc<Serial>) {
     let mut reader = port.reader(Arc::new(listener));
     let tail = seen::tail(port);
     reader.rewind(tail);
+    // Bytes that were sent before, and are shown first.
+    let mut old = tail;
     let mut position = port.sent().saturating_sub(tail as u64);
     let mut prefix = Prefix::new(port.name());
     let mut out = Vec::with_capacity(2 * CHUNK);
@@ -61,14 +63,17 @@ pub(super) fn run(terminal: &mut dyn Terminal, port: &Arc<Serial>) {
 
         // Before the port is read: what comes after that rings again.
         gathering.store(false, Ordering::SeqCst);
-        let length = reader.read(&mut sent);
+        let room = if old > 0 { old.min(CHUNK) } else { CHUNK };
+        let length = reader.read(sent.get_mut(..room).unwrap_or_default());
         position += length as u64;
+        prefix.replay = old > 0;
+        old = if length > 0 { old.saturating_sub(length) } else { 0 };
         out.clear();
         prefix.add(sent.get(..length).unwrap_or_default(), &mut out);
         if !out.is_empty() {
             terminal.write(&out);
         }
-        if count > 0 || length == CHUNK {
+        if count > 0 || (length > 0 && length == room) {
             continue;
         }
         if length == 0 && port.is_closed() {

@@ -13,6 +13,9 @@ pub(super) struct Prefix {
     state: State,
     /// A control sequence that has not ended yet.
     sequence: Vec<u8>,
+    /// Whether this was sent long ago: questions to the terminal are left out, since nobody waits for the
+    /// answer any more, and it would come as if it were typed.
+    pub(super) replay: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -27,7 +30,12 @@ enum State {
 
 impl Prefix {
     pub(super) fn new(name: &str) -> Self {
-        Self { name: format!("[{name}] "), state: State::Text, sequence: Vec::with_capacity(SEQUENCE) }
+        Self {
+            name: format!("[{name}] "),
+            state: State::Text,
+            sequence: Vec::with_capacity(SEQUENCE),
+            replay: false,
+        }
     }
 
     /// The name alone, for the line that is begun.
@@ -84,6 +92,11 @@ impl Prefix {
             (State::Sequence, b'G' | b'`' | b'H' | b'f') => {
                 self.state = State::Text;
                 self.moved(byte, out);
+            }
+            // Device attributes and status reports.
+            (State::Sequence, b'c' | b'n') if self.replay => {
+                self.state = State::Text;
+                self.sequence.clear();
             }
             (State::Sequence, _) => self.give_up(byte, out),
         }
@@ -153,6 +166,16 @@ mod tests {
         assert_eq!(shown(&[b"\x1b[H\x1b[2;5H\x1b[J"]), "[g/u] \x1b[1;7H\x1b[2;11H\x1b[J");
         assert_eq!(shown(&[b"\x1b[1;32mok\x1b[0m\x1bM"]), "[g/u] \x1b[1;32mok\x1b[0m\x1bM");
         assert_eq!(shown(&[b"\x1b[111111111111111111111111111111G"]).len(), 6 + 33);
+    }
+
+    #[test]
+    fn old_questions_to_the_terminal_are_not_asked_again() {
+        let mut prefix = Prefix::new("g/u");
+        let mut out = Vec::new();
+        prefix.add(b"$ \x1b[6n", &mut out);
+        prefix.replay = true;
+        prefix.add(b"$ \x1b[6n\x1b[1m\x1b[c.", &mut out);
+        assert_eq!(out, b"$ \x1b[6n$ \x1b[1m.");
     }
 
     #[test]

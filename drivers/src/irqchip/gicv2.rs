@@ -7,7 +7,7 @@ use alloc::string::String;
 use addr::{Hpa, Span};
 use arch::{Cpu, CpuId, IrqsOff, Machine, Virt, VirtualInterface};
 use atomic::{Arc, AtomicU32, Ordering};
-use host_irq::{BadSpecifier, Chip, GuestIrqs, Line, Trigger};
+use host_irq::{BadSpecifier, Chip, Line, Trigger};
 use host_mmio::Window;
 use isa_gic::gicd;
 use isa_gic::v2::gicc;
@@ -82,6 +82,7 @@ fn start(node: &Node<'_>) -> Result<Running, Declined> {
 }
 
 /// Hands the interface for guests (GICH) to the architecture and publishes the one that they see (GICV).
+/// That one is claimed by the machines that pass it to their guests.
 fn start_guests(node: &Node<'_>, chip: &Gicv2) -> Result<Option<Window>, Declined> {
     if node.reg()?.len() < 4 {
         host_log::warn!("{}: property \"reg\" has no interface for guests", node.path());
@@ -95,7 +96,6 @@ fn start_guests(node: &Node<'_>, chip: &Gicv2) -> Result<Option<Window>, Decline
     let seen = Span::<Hpa>::new(whole.base().offset(offset), gicc::SIZE)
         .filter(|seen| whole.contains_all(seen.base(), seen.length()))
         .ok_or_else(|| Declined::broken("property \"reg\": GICV is too short"))?;
-    let guests = Arc::new(node.claim(seen)?);
     let distributor = chip.distributor.address();
     Machine::use_interface(VirtualInterface::Mapped {
         control: control.address(),
@@ -103,7 +103,6 @@ fn start_guests(node: &Node<'_>, chip: &Gicv2) -> Result<Option<Window>, Decline
         set_active: distributor + gicd::ISACTIVER as usize,
         clear_active: distributor + gicd::ICACTIVER as usize,
     });
-    host_irq::publish_guest_irqs(GuestIrqs { v3: false, v2: Some(guests) });
     vio::assist::publish(vio::assist::Assist::Mapped { cpu_interface: seen });
     Ok(Some(control))
 }

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use arch::{Cpu, CpuId, IrqsOff, LocalIrqs, Machine, Virt, VirtualInterface};
 use atomic::Arc;
-use host_irq::{BadSpecifier, Chip, GuestIrqs, Line, Trigger};
+use host_irq::{BadSpecifier, Chip, Line, Trigger};
 use host_mmio::Window;
 use host_sync::{IrqOff, Spin};
 use isa_gic::gicd;
@@ -76,7 +76,6 @@ fn start(node: &Node<'_>) -> Result<Running, Declined> {
         set_active: private + gicd::ISACTIVER as usize,
         clear_active: private + gicd::ICACTIVER as usize,
     });
-    host_irq::publish_guest_irqs(GuestIrqs { v3: true, v2: None });
     vio::assist::publish(vio::assist::Assist::Registers);
     let maintenance = super::maintenance(node)?;
     Ok(Box::new(Started { _chip: chip, _maintenance: maintenance }))

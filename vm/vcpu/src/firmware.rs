@@ -65,9 +65,8 @@ pub(crate) fn call<C: GuestCpu>(
     siblings: &dyn Siblings,
     buses: &Buses,
 ) -> ControlFlow<Stop> {
-    let [function, ..] = call.arguments;
     // The identifier is in W0.
-    if function & 0xffff_ffff == psci::VERSION.into() && call.immediate == 0 {
+    if call.function & 0xffff_ffff == psci::VERSION.into() && call.immediate == 0 {
         cpu.answer_call_short(call, psci::VERSION_1_1.into());
         return Continue(());
     }
@@ -87,12 +86,12 @@ fn any<C: GuestCpu>(
         let what = format_args!("calls the hypervisor with immediate {:#x}", call.immediate);
         buses.complain(Machine::now(), index, what);
         // Answered with what it brought: no register changes.
-        let arguments = call.arguments;
+        let arguments = cpu.arguments();
         cpu.answer_call(call, arguments);
         cpu.inject(GuestFault::Undefined);
         return Continue(());
     }
-    match answer(call.arguments, siblings) {
+    match answer(cpu.arguments(), siblings) {
         Answer::One(result) => cpu.answer_call_short(call, result),
         Answer::Four(results) => cpu.answer_call(call, results),
         Answer::Stop(stop) => {

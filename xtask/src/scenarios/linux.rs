@@ -69,6 +69,8 @@ fn use_shell(console: &mut Console) -> Result<()> {
     shell(console, "dmesg | grep -c 'Call trace'", "0")?;
     // Ctrl-C ends a command and not the shell: the console passes it on.
     console.line("sleep 1000")?;
+    // Until it runs, the shell would take the key for its own.
+    std::thread::sleep(std::time::Duration::from_secs(1));
     console.send("\x03")?;
     console.expect(SHELL, 30)?;
     // A tenth of a megabyte of output arrives whole.

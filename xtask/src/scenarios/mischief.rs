@@ -26,15 +26,22 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         name: "mischief-that-ends",
         about: "every register of every device, forged calls, cache maintenance: beside a Linux guest",
         board: "virt-gicv3",
-        machine: |_| {},
+        machine: quiet,
         script: |console| beside_linux(console, ENDING, true),
     },
     Scenario {
         name: "mischief-without-end",
         about: "jumps to nothing, never yields, floods console and log: beside a Linux guest",
         board: "virt-gicv3",
-        machine: |_| {},
+        machine: quiet,
         script: |console| beside_linux(console, ENDLESS, false),
+    },
+    Scenario {
+        name: "flooded-log",
+        about: "a guest that causes as many log lines as it can, with the log on the console",
+        board: "virt-gicv3",
+        machine: |machine| machine.guests.count = 0,
+        script: flooded_log,
     },
 ];
 
@@ -43,7 +50,13 @@ const ENDING: &[&str] = &["memory", "devices", "ldst", "firmware", "cpus", "sysr
 /// What goes on until the guest is destroyed.
 const ENDLESS: &[&str] = &["jump", "unmapped", "spin", "flood", "log", "wfi", "sgi", "timer"];
 
+/// Log lines stay off the console: they would stand in the middle of what the guests print.
+fn quiet(machine: &mut Machine) {
+    machine.append = "vmm.loglevel=4".to_owned();
+}
+
 fn selfcheck_machine(machine: &mut Machine) {
+    quiet(machine);
     machine.guests.tree = TEST_GUEST.to_owned();
     machine.guests.append = Some("selfcheck".to_owned());
     machine.guests.cpus = 2;
@@ -74,11 +87,7 @@ fn beside_linux(console: &mut Console, mischiefs: &[&str], end: bool) -> Result<
 }
 
 fn misbehave(console: &mut Console, mischief: &str, end: bool) -> Result<()> {
-    console.command(&format!(
-        "vfs guest_fdt_load bad /guests/{TEST_GUEST}.dtb 1 \"chosen,bootargs,string,mischief={mischief}\""
-    ))?;
-    console.command("guest create bad")?;
-    console.command("guest kick bad")?;
+    start(console, mischief)?;
     console.attach("bad/uart0")?;
     console.expect(&format!("MISCHIEF {mischief} start"), 60)?;
     if end {
@@ -99,4 +108,22 @@ fn misbehave(console: &mut Console, mischief: &str, end: bool) -> Result<()> {
     console.command("guest destroy bad")?;
     ensure!(!console.command("guest list")?.contains("bad"), "the destroyed guest is still there");
     Ok(())
+}
+
+fn flooded_log(console: &mut Console) -> Result<()> {
+    console.prompt(BOOT)?;
+    start(console, "log")?;
+    std::thread::sleep(std::time::Duration::from_secs(5));
+    console.command("echo")?;
+    console.check("echo still here", "still here")?;
+    console.command("guest destroy bad").map(drop)
+}
+
+/// Makes a guest called `bad`.
+fn start(console: &mut Console, mischief: &str) -> Result<()> {
+    console.command(&format!(
+        "vfs guest_fdt_load bad /guests/{TEST_GUEST}.dtb 1 \"chosen,bootargs,string,mischief={mischief}\""
+    ))?;
+    console.command("guest create bad")?;
+    console.command("guest kick bad").map(drop)
 }

@@ -10,7 +10,7 @@ use isa_a64::{Esr, Gpr, esr};
 
 use super::State;
 use crate::cpu;
-use crate::registers::{isb, get, set};
+use crate::registers::{get, isb, set};
 
 /// What a note says: the register (0 to 4), whether its sign is extended (5), to 64 bits (6), or that the
 /// access is a step of `State::steps` (7).
@@ -44,12 +44,14 @@ impl Steps {
 }
 
 /// A data abort from a guest.
-#[inline]
+#[inline(always)]
 pub(super) fn data(state: &mut State, esr: Esr) -> Option<Exit> {
     let abort = Abort::new(esr);
     state.far = get!("far_el2");
     state.was_write = abort.is_write();
-    if let (Some(transfer), Fault::Translation(_), false) = (abort.transfer(), abort.fault(), abort.in_stage1_walk()) {
+    if let (Some(transfer), Fault::Translation(_), false) =
+        (abort.transfer(), abort.fault(), abort.in_stage1_walk())
+    {
         // The common case: a load or store of one register, at an address where nothing is mapped.
         let place = Place::Memory(Gpa::new(ipa(get!("hpfar_el2"), state.far)));
         return access(state, transfer, place, abort.is_write());
@@ -57,7 +59,7 @@ pub(super) fn data(state: &mut State, esr: Esr) -> Option<Exit> {
     unusual(state, abort)
 }
 
-#[inline]
+#[inline(always)]
 fn access(state: &State, transfer: esr::Transfer, place: Place, is_write: bool) -> Option<Exit> {
     let width = Width::from_bytes(u64::from(transfer.bytes()))?;
     let register = transfer.register();
@@ -136,8 +138,13 @@ fn decoded(state: &mut State, at: u64, word: u32) -> Option<Exit> {
     if transfer.file == File::Vector {
         state.vectors.save();
     }
-    state.steps =
-        Steps { transfer: Some(transfer), at: start, done: 0, total: transfer.total_bytes(), base: base_value };
+    state.steps = Steps {
+        transfer: Some(transfer),
+        at: start,
+        done: 0,
+        total: transfer.total_bytes(),
+        base: base_value,
+    };
     next_step(state)
 }
 

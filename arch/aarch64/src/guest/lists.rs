@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
 
 use arch_api::{GuestPort, Held, IrqSlot, SlotState, VirtualInterface};
 
-use crate::registers::{isb, get, set};
+use crate::registers::{get, isb, set};
 
 const NOTHING: u8 = 0;
 const PROCESSOR: u8 = 1;
@@ -254,7 +254,9 @@ fn put(n: usize, slot: IrqSlot) {
     } else {
         let link = match slot.behind {
             Some(irq) => 1 << 31 | u64::from(irq & 0x3ff) << 10,
-            None => u64::from(slot.notify) << 19 | if slot.id < 16 { u64::from(slot.source & 7) << 10 } else { 0 },
+            None => {
+                u64::from(slot.notify) << 19 | if slot.id < 16 { u64::from(slot.source & 7) << 10 } else { 0 }
+            }
         };
         let value = state_bits(slot.state) << 28
             | link

@@ -28,7 +28,7 @@ pub(crate) use vcpu::{HCR_HOST, State};
 
 use arch_api::{IrqsOff, Nanos, NoVirt, Virt, VirtualInterface};
 
-use crate::registers::{isb, get, set};
+use crate::registers::{get, isb, set};
 use crate::{Aarch64, cpu};
 
 /// Whose registers are in a CPU's hardware.

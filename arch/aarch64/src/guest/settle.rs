@@ -13,7 +13,7 @@ use crate::registers::get;
 const OS_LOCK_EXISTS: u64 = 1 << 3;
 
 /// Says what the guest needs from above; nothing when it can go on.
-#[inline]
+#[inline(always)]
 pub(super) fn settle(state: &mut State) -> Option<Exit> {
     let esr = Esr::new(get!("esr_el2"));
     match esr.class() {
@@ -44,13 +44,14 @@ pub(super) fn settle(state: &mut State) -> Option<Exit> {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn call(state: &State, conduit: Conduit, esr: Esr) -> Exit {
-    let [x0, x1, x2, x3, ..] = state.gprs.x;
-    Exit::Call(Call { conduit, immediate: esr.iss() as u16, arguments: [x0, x1, x2, x3] })
+    let [function, ..] = state.gprs.x;
+    Exit::Call(Call { conduit, immediate: esr.iss() as u16, function })
 }
 
 /// An access to a system register that traps.
+#[cold]
 fn register(state: &mut State, access: SysAccess) -> Option<Exit> {
     let register = access.register();
     if access.is_read() {
@@ -62,7 +63,11 @@ fn register(state: &mut State, access: SysAccess) -> Option<Exit> {
             OS_LOCK_EXISTS
         } else if is_emulated(register) {
             let place = Place::Register(RegisterId(register.bits()));
-            return Some(Exit::Read(Read { place, width: Width::B8, note: abort::register_note(access.rt()) }));
+            return Some(Exit::Read(Read {
+                place,
+                width: Width::B8,
+                note: abort::register_note(access.rt()),
+            }));
         } else {
             return Some(Exit::Fault(GuestFault::Undefined));
         };
@@ -70,7 +75,12 @@ fn register(state: &mut State, access: SysAccess) -> Option<Exit> {
     } else if is_emulated(register) {
         let place = Place::Register(RegisterId(register.bits()));
         let value = state.operand(access.rt());
-        return Some(Exit::Write(Write { place, width: Width::B8, value, note: abort::register_note(access.rt()) }));
+        return Some(Exit::Write(Write {
+            place,
+            width: Width::B8,
+            value,
+            note: abort::register_note(access.rt()),
+        }));
     } else if !(reads_as_zero(register) || register == SysReg::OSLAR_EL1) {
         return Some(Exit::Fault(GuestFault::Undefined));
     }

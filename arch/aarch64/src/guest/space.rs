@@ -5,11 +5,12 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use addr::{Gpa, Hpa, PAGE_SIZE, Span};
 use arch_api::{GuestSpace, IrqsOff, MapError, NoVirt, Rights, TableFrames};
 use isa_paging::{
-    Execute, Permission, Shareability, Space, Stage2Attributes, Stage2Memory, Tables, VmsaStage2, pa_range_bits,
+    Execute, Permission, Shareability, Space, Stage2Attributes, Stage2Memory, Tables, VmsaStage2,
+    pa_range_bits,
 };
 
 use crate::Aarch64;
-use crate::registers::{dsb, isb, get, set};
+use crate::registers::{dsb, get, isb, set};
 
 /// Bits of a guest-physical address, where the hardware has them: two concatenated tables of level 1.
 const WANTED_BITS: u32 = 40;

@@ -3,7 +3,7 @@
 
 use core::arch::naked_asm;
 
-use crate::registers::{isb, get, set};
+use crate::registers::{get, isb, set};
 
 macro_rules! el1_registers {
     ($($field:ident = $name:literal;)*) => {

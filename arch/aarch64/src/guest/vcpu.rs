@@ -3,7 +3,9 @@
 use alloc::boxed::Box;
 use core::fmt;
 
-use arch_api::{Call, Exit, GuestCpu, GuestFault, GuestPort, GuestProfile, IrqsOff, Nanos, PowerOn, Read, Write};
+use arch_api::{
+    Call, Exit, GuestCpu, GuestFault, GuestPort, GuestProfile, IrqsOff, Nanos, PowerOn, Read, Write,
+};
 use atomic::Arc;
 use isa_a64::pstate::{Aborted, Kind, Pstate, Taker, UNDEFINED, abort_syndrome, inject};
 
@@ -14,7 +16,7 @@ use super::state::{El1, Keys, Timer, Vectors};
 use super::{abort, lists, settle, timer_deadline};
 use crate::Aarch64;
 use crate::cpu::{self, PerCpu};
-use crate::registers::{isb, get, set};
+use crate::registers::{get, isb, set};
 
 /// HCR_EL2 (DDI 0487, D24.2.49): stage 2; interrupts and errors come to EL2 and virtual ones go to EL1;
 /// TLB maintenance is broadcast (FB), barriers reach inner shareable (BSU); WFI, SMC, implementation
@@ -72,7 +74,10 @@ pub(crate) struct State {
 
 impl fmt::Debug for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("State").field("profile", &self.profile).field("gprs", &self.gprs).finish_non_exhaustive()
+        f.debug_struct("State")
+            .field("profile", &self.profile)
+            .field("gprs", &self.gprs)
+            .finish_non_exhaustive()
     }
 }
 
@@ -170,7 +175,11 @@ impl State {
         if let Some(value) = self.new_stack_pointer.take() {
             // SAFETY: the guest's stack pointer.
             unsafe {
-                if self.gprs.pstate & 0xf == Pstate::EL1H { set!("sp_el1", value) } else { set!("sp_el0", value) }
+                if self.gprs.pstate & 0xf == Pstate::EL1H {
+                    set!("sp_el1", value)
+                } else {
+                    set!("sp_el0", value)
+                }
             }
         }
         if self.vectors_changed {
@@ -296,7 +305,7 @@ impl GuestCpu for VirtualCpu {
         state.lists.reset();
     }
 
-    #[inline]
+    #[inline(always)]
     fn enter(&mut self, space: &Stage2, masked: &IrqsOff<Aarch64>) -> Exit {
         let state = &mut *self.0;
         if let Some(exit) = abort::next_step(state) {
@@ -342,6 +351,12 @@ impl GuestCpu for VirtualCpu {
     #[inline]
     fn answer_write(&mut self, write: Write, done: Result<(), GuestFault>) {
         abort::answer_write(&mut self.0, write, done);
+    }
+
+    #[inline]
+    fn arguments(&self) -> [u64; 4] {
+        let [x0, x1, x2, x3, ..] = self.0.gprs.x;
+        [x0, x1, x2, x3]
     }
 
     #[inline]
