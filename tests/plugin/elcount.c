@@ -8,6 +8,7 @@
  * data register at ADDRESS ends with one of the lines of the file of marks:
  *
  *   MARK <line of the mark, from 0> <EL0> <EL1> <EL2> <EL3> <entries to EL2>
+ *   GUEST 0 ... the first time that EL1 or EL0 is entered from EL2
  *   END  <characters written>       <EL0> <EL1> <EL2> <EL3> <entries to EL2>
  *
  * An empty line of the file stands for the first end of a line.
@@ -108,6 +109,7 @@ static bool reached[MOST_MARKS];
 static int mark_count;
 static char written[LONGEST];
 static uint64_t written_count;
+static bool guest_seen;
 
 static void tell(const char *what, uint64_t which)
 {
@@ -156,6 +158,10 @@ static void on_first(unsigned int vcpu, void *data)
 		block->level = level_of(cpu);
 	if (block->level == 2 && cpu->level < 2)
 		cpu->entries++;
+	if (block->level < 2 && cpu->level == 2 && !guest_seen) {
+		guest_seen = true;
+		tell("GUEST", 0);
+	}
 	cpu->level = block->level;
 	cpu->counts[block->level]++;
 }

@@ -95,7 +95,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
         .with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// Like [`write`], but leaves a file alone that has these bytes already, so that nothing that depends
+/// Like [`write()`], but leaves a file alone that has these bytes already, so that nothing that depends
 /// on its time is made again.
 pub(crate) fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<()> {
     if fs::read(path).is_ok_and(|old| old == bytes) {

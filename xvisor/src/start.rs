@@ -152,9 +152,9 @@ fn check_drivers() -> Result<(), Wrong> {
 fn choose_console(tree: &Tree, options: &Options) {
     let wanted = options.console.as_deref();
     let stdout = tree.stdout().ok().flatten().map(|stdout| stdout.node.path());
+    // Devices are called after their nodes; a path or an alias leads to the node.
     let by_name = |name: &str| {
-        let path = tree.find(name).map(|node| node.path());
-        vio::chardev::find(name).or_else(|| vio::chardev::find(&path?))
+        vio::chardev::find(name).or_else(|| vio::chardev::find(tree.find(name)?.name()))
     };
     let found = wanted.and_then(by_name);
     if let (Some(name), None) = (wanted, &found) {

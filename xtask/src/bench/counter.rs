@@ -3,8 +3,9 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::context::{Context, is_fresh, make_folder, read_text, write};
 use crate::shell;
@@ -82,19 +83,30 @@ impl Counter {
         Ok(vec!["-plugin".to_owned(), plugin])
     }
 
-    /// The counts at each of the marks.
-    pub(super) fn read(&self, context: &Context, marks: usize) -> Result<Vec<Counts>> {
+    /// The counts when the first guest began.
+    pub(super) fn guest_began(context: &Context) -> Result<Counts> {
         let text = read_text(&Self::results(context))?;
-        (0..marks)
-            .map(|mark| {
-                parse(&text, mark).with_context(|| format!("the plugin saw nothing of mark {mark}:\n{text}"))
-            })
-            .collect()
+        parse(&text, "GUEST 0 ").context("the plugin has seen no guest")
+    }
+
+    /// The counts at each of the marks, as soon as they are there.
+    pub(super) fn wait(&self, context: &Context, marks: usize) -> Result<Vec<Counts>> {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        loop {
+            let text = read_text(&Self::results(context))?;
+            let counts: Option<Vec<Counts>> =
+                (0..marks).map(|mark| parse(&text, &format!("MARK {mark} "))).collect();
+            match counts {
+                Some(counts) => return Ok(counts),
+                None if Instant::now() > deadline => bail!("the plugin has not seen every mark:\n{text}"),
+                None => std::thread::sleep(Duration::from_millis(10)),
+            }
+        }
     }
 }
 
-fn parse(text: &str, mark: usize) -> Option<Counts> {
-    let line = text.lines().find_map(|line| line.strip_prefix(&format!("MARK {mark} ")))?;
+fn parse(text: &str, what: &str) -> Option<Counts> {
+    let line = text.lines().find_map(|line| line.strip_prefix(what))?;
     let mut numbers = line.split(' ').map_while(|word| word.parse().ok());
     let mut next = || numbers.next();
     Some(Counts { levels: [next()?, next()?, next()?, next()?], entries: next()? })
@@ -107,8 +119,8 @@ mod tests {
     #[test]
     fn counts_are_read_by_mark() {
         let text = "MARK 0 0 0 10 0 1\nMARK 1 1 2 30 4 5\nEND 9 1 2 33 4 5\n";
-        let counts = parse(text, 1).unwrap();
+        let counts = parse(text, "MARK 1 ").unwrap();
         assert_eq!((counts.all(), counts.hypervisor(), counts.guest(), counts.entries), (37, 30, 3, 5));
-        assert_eq!(parse(text, 2), None);
+        assert_eq!(parse(text, "MARK 2 "), None);
     }
 }

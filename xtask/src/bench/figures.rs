@@ -42,7 +42,8 @@ impl Figures {
         for (name, value, unit) in lines(hosted) {
             let native = lines(native).find(|(other, ..)| *other == name).map(|(_, value, _)| value);
             let known = LIMITS.iter().map(|(known, _)| *known).find(|known| known.replace(' ', "-") == name);
-            self.add(known.unwrap_or(name), value, unit, native);
+            let name = known.map_or_else(|| name.replace('-', " "), str::to_owned);
+            self.add(&name, value, unit, native);
         }
     }
 
