@@ -22,9 +22,10 @@ mod rtc;
 mod serial;
 #[cfg(test)]
 mod tests;
+mod timer;
 
 use vm_machine::Model;
 
 /// All kinds of devices, class by class.
 pub const CATALOG: &[&[&Model]] =
-    &[irqchip::MODELS, serial::MODELS, rtc::MODELS, memory::MODELS, misc::MODELS];
+    &[irqchip::MODELS, timer::MODELS, serial::MODELS, rtc::MODELS, memory::MODELS, misc::MODELS];

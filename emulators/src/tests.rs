@@ -42,7 +42,7 @@ fn tree(compatible: &str) -> Tree {
         at += 0x100_0000;
     }
     tree.set(device, "reg", reg.as_slice()).unwrap();
-    tree.set(device, "interrupts", 3u32).unwrap();
+    tree.set(device, "interrupts", [3u32, 3].as_slice()).unwrap();
     tree.set(device, "interrupt-parent", 1u32).unwrap();
     tree.set(device, "#interrupt-cells", 3u32).unwrap();
     tree.set(device, "xvisor,target", 0x4000_0000u64).unwrap();
@@ -195,6 +195,9 @@ fn every_guest_of_ours_can_be_built() {
         assert_eq!(bench.read(0x0900_0fe0, Width::B4, 0), Ok(0x11), "{path}: PL011");
         assert_eq!(bench.read(0x0901_0fe0, Width::B4, 0), Ok(0x31), "{path}: PL031");
         assert!(bench.read(0x0800_0004, Width::B4, 0).is_ok(), "{path}: GICD_TYPER");
+        if tree.find("/flash@0").is_some() {
+            assert_eq!(bench.read(0x0400_0004, Width::B1, 0), Ok(0xff), "{path}: the second flash is erased");
+        }
     }
 }
 

@@ -13,5 +13,7 @@ mod start;
 
 #[cfg(not(target_os = "none"))]
 fn main() {
-    println!("This is the bare-metal image: build it with `cargo xtask build`, run it with `cargo xtask run`.");
+    println!(
+        "This is the bare-metal image: build it with `cargo xtask build`, run it with `cargo xtask run`."
+    );
 }

@@ -40,7 +40,8 @@ fn start(info: StartInfo) -> Result<(), Wrong> {
     Machine::on_interrupt(host_irq::entry);
     host_log::init!("hypervisor threads");
     host_thread::start().map_err(wrong("the first thread"))?;
-    Machine::enable(&IrqsOff::now()).map_err(|arch::NoVirt(why)| alloc::format!("guests cannot run here: {why}"))?;
+    Machine::enable(&IrqsOff::now())
+        .map_err(|arch::NoVirt(why)| alloc::format!("guests cannot run here: {why}"))?;
 
     host_log::init!("device driver framework");
     if let Some(seed) = tree.find("/chosen").and_then(|chosen| chosen.property("rng-seed")) {
@@ -63,7 +64,8 @@ fn start(info: StartInfo) -> Result<(), Wrong> {
 }
 
 /// What the terminal shows before its first prompt.
-const GREETING: &str = "Type \"help\" for the commands, Tab to complete. \"vserial bind guest0/uart0\" attaches to a guest.";
+const GREETING: &str =
+    "Type \"help\" for the commands, Tab to complete. \"vserial bind guest0/uart0\" attaches to a guest.";
 
 /// Makes the boot loader's initrd known to `vfs mount`.
 fn publish_initrd(tree: &Tree) {
@@ -121,7 +123,9 @@ impl<const N: usize> Spans<N> {
                 *slot = span;
                 self.count += 1;
             }
-            _ => host_log::warn!("the device tree's region at {:#x} is not understood: ignored", region.start),
+            _ => {
+                host_log::warn!("the device tree's region at {:#x} is not understood: ignored", region.start)
+            }
         }
     }
 
@@ -138,7 +142,10 @@ fn check_drivers() -> Result<(), Wrong> {
         .map(|device| device.class)
         .collect();
     for (class, what) in [
-        ("irqchip", "interrupt controller (arm,gic-v3 or arm,cortex-a15-gic) that hands interrupts to guests"),
+        (
+            "irqchip",
+            "interrupt controller (arm,gic-v3 or arm,cortex-a15-gic) that hands interrupts to guests",
+        ),
         ("clock", "timer (arm,armv8-timer) with an interrupt for EL2"),
     ] {
         if !running.contains(&class) {
@@ -153,14 +160,14 @@ fn choose_console(tree: &Tree, options: &Options) {
     let wanted = options.console.as_deref();
     let stdout = tree.stdout().ok().flatten().map(|stdout| stdout.node.path());
     // Devices are called after their nodes; a path or an alias leads to the node.
-    let by_name = |name: &str| {
-        vio::chardev::find(name).or_else(|| vio::chardev::find(tree.find(name)?.name()))
-    };
+    let by_name =
+        |name: &str| vio::chardev::find(name).or_else(|| vio::chardev::find(tree.find(name)?.name()));
     let found = wanted.and_then(by_name);
     if let (Some(name), None) = (wanted, &found) {
         host_log::warn!("boot argument vmm.console={name}: there is no such device");
     }
-    let found = found.or_else(|| by_name(stdout.as_deref()?)).or_else(|| vio::chardev::list().into_iter().next());
+    let found =
+        found.or_else(|| by_name(stdout.as_deref()?)).or_else(|| vio::chardev::list().into_iter().next());
     match found {
         Some(device) => {
             host_log::init!("change stdio device to {}", device.name());

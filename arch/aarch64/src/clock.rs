@@ -65,4 +65,14 @@ impl Clock for Aarch64 {
         // Firmware that forgot to set it leaves zero; nothing sensible can follow, but no division by it.
         get!("cntfrq_el0").max(1)
     }
+
+    fn ticks() -> u64 {
+        isb();
+        get!("cntpct_el0")
+    }
+
+    fn time_of(ticks: u64) -> Nanos {
+        let scaled = u128::from(ticks) * u128::from(NANOS_PER_TICK.load(Ordering::Relaxed));
+        Nanos(u64::try_from(scaled >> 32).unwrap_or(u64::MAX))
+    }
 }

@@ -95,42 +95,55 @@ pub trait Cpu: Sized + 'static {
 /// What the vector of host interrupts calls.
 pub type IrqEntry<C> = fn(&IrqsOff<C>);
 
+/// In [`Nesting`]: interrupts were on before the first guard.
+const WERE_ON: u32 = 1;
+/// In [`Nesting`]: a guard.
+const GUARD: u32 = 2;
+
 /// Counters of one CPU. Only that CPU touches them, with interrupts masked.
 #[derive(Debug, Default)]
 pub struct Nesting {
-    irqs_off: Cell<u32>,
-    were_on: Cell<bool>,
+    /// Twice the count of living [`IrqsOff`]; the lowest bit says that interrupts were on before the first. Both in
+    /// one word, since every lock that masks interrupts comes here.
+    irqs: Cell<u32>,
     preempt_off: Cell<u32>,
     resched: Cell<bool>,
+    others_ready: Cell<bool>,
 }
 
 impl Nesting {
     /// A CPU on which nothing is masked by a guard yet.
     pub const fn new() -> Self {
         Self {
-            irqs_off: Cell::new(0),
-            were_on: Cell::new(false),
+            irqs: Cell::new(0),
             preempt_off: Cell::new(0),
             resched: Cell::new(false),
+            others_ready: Cell::new(true),
         }
     }
     /// Living [`IrqsOff`] guards.
     pub fn irqs_off(&self) -> u32 {
-        self.irqs_off.get()
+        self.irqs.get() / GUARD
     }
     /// Whether interrupts come back with the last [`IrqsOff`]; not in an interrupt, where leaving the
     /// vector brings them back.
     pub fn were_on(&self) -> bool {
-        self.were_on.get()
+        self.irqs.get() & WERE_ON != 0
     }
     /// Exchanges the count and "were interrupts on before the first" with those of another thread, at a
     /// switch between the two: the guards belong to the thread, the counter to the CPU.
     pub fn exchange(&self, count: u32, were_on: bool) -> (u32, bool) {
-        (self.irqs_off.replace(count), self.were_on.replace(were_on))
+        let before = self.irqs.replace(count * GUARD + u32::from(were_on));
+        (before / GUARD, before & WERE_ON != 0)
     }
     /// Guards against preemption that are alive.
     pub fn preempt_off(&self) -> &Cell<u32> {
         &self.preempt_off
+    }
+    /// Whether anybody else is ready to run on this CPU, be it less urgent than who runs. While nobody is, a
+    /// guest that waits may keep the processor waiting instead of giving it up.
+    pub fn others_ready(&self) -> &Cell<bool> {
+        &self.others_ready
     }
     /// Whether a switch of threads was asked for and not done yet.
     pub fn resched(&self) -> &Cell<bool> {
@@ -151,11 +164,8 @@ impl<C: Cpu> IrqsOff<C> {
         let were_on = C::mask_irqs();
         let guard = Self(PhantomData);
         let nesting = C::nesting(&guard);
-        let depth = nesting.irqs_off.get();
-        if depth == 0 {
-            nesting.were_on.set(were_on);
-        }
-        nesting.irqs_off.set(depth + 1);
+        let irqs = nesting.irqs.get();
+        nesting.irqs.set(if irqs == 0 { GUARD | u32::from(were_on) } else { irqs + GUARD });
         guard
     }
 
@@ -166,12 +176,11 @@ impl<C: Cpu> IrqsOff<C> {
         // Not dropped: leaving the vector unmasks, not this.
         let guard = core::mem::ManuallyDrop::new(Self(PhantomData));
         let nesting = C::nesting(&guard);
-        nesting.irqs_off.set(nesting.irqs_off.get() + 1);
-        nesting.were_on.set(false);
+        nesting.irqs.set((nesting.irqs.get() & !WERE_ON) + GUARD);
         let result = body(&guard);
         // The same CPU or, after a switch inside, the one this thread now runs on.
         let nesting = C::nesting(&guard);
-        nesting.irqs_off.set(nesting.irqs_off.get() - 1);
+        nesting.irqs.set(nesting.irqs.get() - GUARD);
         result
     }
 }
@@ -180,10 +189,12 @@ impl<C: Cpu> Drop for IrqsOff<C> {
     #[inline(always)]
     fn drop(&mut self) {
         let nesting = C::nesting(self);
-        let depth = nesting.irqs_off.get() - 1;
-        nesting.irqs_off.set(depth);
-        if depth == 0 && nesting.were_on.get() {
+        let irqs = nesting.irqs.get();
+        if irqs == GUARD | WERE_ON {
+            nesting.irqs.set(0);
             restore::<C>();
+        } else {
+            nesting.irqs.set(irqs - GUARD);
         }
     }
 }
@@ -222,6 +233,11 @@ pub trait Clock: Cpu {
     fn alarm(masked: &IrqsOff<Self>, at: Option<Nanos>);
     /// Ticks per second of the counter behind [`Clock::now`].
     fn frequency() -> u64;
+    /// The counter behind [`Clock::now`], as guests read it.
+    fn ticks() -> u64;
+    /// The point at which [`Clock::ticks`] reaches `ticks`, rounded down; the last one there is where it lies
+    /// behind that.
+    fn time_of(ticks: u64) -> Nanos;
 }
 
 /// Threads.

@@ -6,24 +6,21 @@ use addr::Gpa;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Width {
     /// One byte.
-    B1,
+    B1 = 0,
     /// Two bytes.
-    B2,
+    B2 = 1,
     /// Four bytes.
-    B4,
+    B4 = 2,
     /// Eight bytes.
-    B8,
+    B8 = 3,
 }
 
 impl Width {
     /// Bytes.
+    #[inline(always)]
     pub const fn bytes(self) -> u64 {
-        match self {
-            Self::B1 => 1,
-            Self::B2 => 2,
-            Self::B4 => 4,
-            Self::B8 => 8,
-        }
+        // The discriminants are logarithms.
+        1 << (self as u32)
     }
     /// The width of `bytes`, when it is 1, 2, 4 or 8.
     pub const fn from_bytes(bytes: u64) -> Option<Self> {
@@ -36,11 +33,10 @@ impl Width {
         }
     }
     /// Ones in every bit that a value of this width has.
+    #[inline(always)]
     pub const fn mask(self) -> u64 {
-        match self {
-            Self::B8 => u64::MAX,
-            narrower => (1 << (narrower.bytes() * 8)) - 1,
-        }
+        // Without a case apart for eight bytes: each access of a guest asks for this.
+        u64::MAX >> (64 - (8 << (self as u32)))
     }
 }
 
@@ -50,6 +46,8 @@ impl Width {
 pub struct RegisterId(pub u32);
 
 /// Where an access went.
+// Of two whole words: exits pass through registers then.
+#[repr(u64)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Place {
     /// Guest-physical memory.

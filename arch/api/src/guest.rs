@@ -3,7 +3,7 @@
 use core::fmt;
 
 use addr::{Gpa, Hpa, Span};
-use atomic::Arc;
+use atomic::{Arc, AtomicU8, Ordering};
 
 use crate::cpu::{Context, Cpu, IrqsOff, Nanos};
 use crate::exit::{Call, Exit, GuestFault, PowerOn, Read, Write};
@@ -155,8 +155,13 @@ impl Held {
 
 /// What a virtual CPU is joined to. *Implemented above, called below*, with interrupts masked.
 pub trait GuestPort: Send + Sync {
-    /// Whether anything changed since the last [`GuestPort::exchange`]; one load.
-    fn stirred(&self) -> bool;
+    /// What is not zero when anything changed since the last [`GuestPort::exchange`]; always the same one. It
+    /// is looked at before each entry into the guest, so that the CPU keeps it at hand.
+    fn stir(&self) -> &Arc<AtomicU8>;
+    /// Whether anything changed.
+    fn stirred(&self) -> bool {
+        self.stir().load(Ordering::Acquire) != 0
+    }
     /// `held` says what became of what the hardware was given; answer with what it should hold now.
     fn exchange(&self, held: &mut Held);
     /// The level of the CPU's own (virtual) timer, and the host interrupt behind it. [`GuestPort::wake`]
@@ -193,7 +198,7 @@ pub trait GuestCpu: Sized + Send {
     fn enter(&mut self, space: &<Self::Machine as Virt>::Space, masked: &IrqsOff<Self::Machine>) -> Exit
     where
         Self::Machine: Virt;
-    /// Answers a read.
+    /// Answers a read; bits of the value beyond the width do not count.
     fn answer_read(&mut self, read: Read, value: Result<u64, GuestFault>);
     /// Answers a write.
     fn answer_write(&mut self, write: Write, done: Result<(), GuestFault>);
@@ -205,7 +210,10 @@ pub trait GuestCpu: Sized + Send {
     fn answer_call_short(&mut self, call: Call, result: u64);
     /// Makes an exception happen in the guest.
     fn inject(&mut self, fault: GuestFault);
-    /// When its own timer will ring, if nobody else watches it: `None` while the hardware does.
+    /// Lets the port see at once what became of the interrupts that the hardware holds, as at an entry.
+    fn refresh(&mut self);
+    /// When its own timer will ring, if nobody else watches it: `None` while the hardware does, which calls
+    /// [`GuestPort::wake`].
     fn wakes_at(&self) -> Option<Nanos>;
     /// Whether its own timer's line is up or an interrupt waits in the hardware's hands, so that
     /// waiting would return at once.

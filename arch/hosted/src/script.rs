@@ -344,6 +344,10 @@ impl GuestCpu for ScriptedVcpu {
         self.program.record(Event::Injected(fault));
     }
 
+    fn refresh(&mut self) {
+        self.port.exchange(&mut self.held);
+    }
+
     fn wakes_at(&self) -> Option<Nanos> {
         self.timer
     }

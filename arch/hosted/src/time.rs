@@ -58,4 +58,10 @@ impl Clock for Hosted {
     fn frequency() -> u64 {
         1_000_000_000
     }
+    fn ticks() -> u64 {
+        Self::now().0
+    }
+    fn time_of(ticks: u64) -> Nanos {
+        Nanos(ticks)
+    }
 }

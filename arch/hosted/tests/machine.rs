@@ -10,7 +10,7 @@ use arch_api::{
 };
 use arch_hosted::script::{self, Event, Step};
 use arch_hosted::{ALARM_IRQ, Hosted, HostedSpace, ScriptedVcpu, irq, registers, time};
-use atomic::{Arc, AtomicBool, Ordering};
+use atomic::{Arc, AtomicBool, AtomicU8, Ordering};
 
 struct NoTables;
 impl TableFrames for NoTables {
@@ -214,14 +214,15 @@ fn a_space_translates_refuses_overlaps_and_unmaps_in_the_middle() {
 /// A port that offers one interrupt until it was taken.
 #[derive(Default)]
 struct OneIrq {
-    stirred: AtomicBool,
+    stir: Arc<AtomicU8>,
     line: AtomicBool,
 }
 impl GuestPort for OneIrq {
-    fn stirred(&self) -> bool {
-        self.stirred.swap(false, Ordering::AcqRel)
+    fn stir(&self) -> &Arc<AtomicU8> {
+        &self.stir
     }
     fn exchange(&self, held: &mut Held) {
+        self.stir.store(0, Ordering::Release);
         held.slots()[0] = IrqSlot { id: 33, state: SlotState::Pending, notify: true, ..IrqSlot::default() };
     }
     fn timer_line(&self, level: bool, _: Option<u32>) {
@@ -293,7 +294,7 @@ fn a_scripted_guest_takes_and_ends_interrupts_and_sees_its_timer() {
     program.then(Step::Yield);
     let masked = IrqsOff::<Hosted>::now();
     assert!(matches!(cpu.enter(&space, &masked), Exit::Wait));
-    port.stirred.store(true, Ordering::Release);
+    port.stir.store(1, Ordering::Release);
     assert!(matches!(cpu.enter(&space, &masked), Exit::Yield));
     assert_eq!(program.take_events(), [Event::Acknowledged(Some(33)), Event::Acknowledged(None)]);
     // Ending it asked the port again, since it had asked to be told.

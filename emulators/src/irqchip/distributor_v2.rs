@@ -4,16 +4,17 @@
 use arch::Width;
 use isa_gic::gicd::{self, typer};
 
+use super::block::Groups;
 use super::distributor_v3::IDENTITY;
 use super::registers::{self, At, bytes};
 use super::sgi;
-use super::state::{CpuIndex, Gic, Groups, Intid};
+use super::state::{Gic, Intid};
 
 /// What the architecture allows.
 pub(super) const MOST_CPUS: usize = 8;
 
 /// Behind the last GICD_SPENDSGIR.
-const SPENDSGIR_END: u64 = gicd::SPENDSGIR + 0x10;
+pub(super) const SPENDSGIR_END: u64 = gicd::SPENDSGIR + 0x10;
 /// The identification registers.
 const ID: u64 = gicd::PIDR2_V2 - 0x18;
 
@@ -31,7 +32,6 @@ pub(super) fn read(gic: &mut Gic, cpu: usize, at: At) -> u64 {
             bytes(at, gicd::ITARGETSR, &(0..=last)).map(|(shift, id)| targets(gic, cpu, id) << shift).sum()
         }
         (gicd::CPENDSGIR..SPENDSGIR_END, Width::B1 | Width::B2 | Width::B4) => {
-            gic.call(CpuIndex::new(cpu));
             senders_of(at).map(|(shift, sgi)| u64::from(senders(gic, cpu, sgi)) << shift).sum()
         }
         (ID..gicd::SIZE_V2, Width::B4) => registers::identification(at.offset + (registers::ID - ID), 2),

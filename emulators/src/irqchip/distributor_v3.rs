@@ -5,8 +5,10 @@ use arch::Width;
 use isa_gic::gicd::{self, ctlr, typer};
 use isa_gic::v3::irouter;
 
+use super::block::Groups;
+use super::pins::Inputs;
 use super::registers::{self, At};
-use super::state::{FIRST_SPI, Gic, Groups, Intid};
+use super::state::{FIRST_SPI, Gic, Intid};
 
 /// Behind the last GICD_IROUTER.
 const IROUTER_END: u64 = gicd::IROUTER + 0x2000;
@@ -15,12 +17,21 @@ const CTLR_FIXED: u32 = ctlr::ARE | ctlr::DS;
 /// IIDR of both versions: implementer Arm, as the layout requires one; product 'X'.
 pub(super) const IDENTITY: u64 = 0x5800_043b;
 
+/// Reads what never changes, if that is what `at` is: there is no state to look at.
+#[inline]
+pub(super) fn constant(inputs: &Inputs, at: At) -> Option<u64> {
+    match (at.offset, at.width) {
+        (gicd::TYPER, Width::B4) => Some(typer(inputs.words())),
+        (gicd::IIDR, Width::B4) => Some(IDENTITY),
+        _ => None,
+    }
+}
+
 /// Reads.
 pub(super) fn read(gic: &mut Gic, cpu: usize, at: At) -> u64 {
     match (at.offset, at.width) {
         (gicd::CTLR, Width::B4) => u64::from(gic.groups.register() | CTLR_FIXED),
-        (gicd::TYPER, Width::B4) => typer(gic),
-        (gicd::IIDR, Width::B4) => IDENTITY,
+        (gicd::TYPER | gicd::IIDR, _) => constant(&gic.inputs, at).unwrap_or(0),
         (gicd::IROUTER..IROUTER_END, Width::B4 | Width::B8) => match routed(gic, at.offset) {
             Some(id) => {
                 let route = gic.block(cpu, id.word()).map_or(0, |block| *block.route.at(id.bit()));
@@ -60,8 +71,9 @@ pub(super) fn write(gic: &mut Gic, cpu: usize, at: At, value: u64) {
     }
 }
 
-fn typer(gic: &Gic) -> u64 {
-    let interrupts = u32::try_from(gic.words() * 32).unwrap_or(u32::MAX);
+fn typer(words: usize) -> u64 {
+    // There are 31 blocks of shared interrupts at most.
+    let interrupts = ((words & 31) as u32 + 1) * 32;
     (typer::RSS | typer::A3V | typer::with_id_bits(10) | typer::MBIS | typer::lines(interrupts)).into()
 }
 

@@ -7,8 +7,9 @@
 
 use arch::{Held, IrqSlot, SlotState};
 
+use super::block::{Block, block_of};
 use super::lanes::bits;
-use super::state::{Block, Caller, CpuIndex, Gic, Holder, Intid, Slot, Version, block_of};
+use super::state::{Caller, CpuIndex, Gic, Holder, Intid, Look, Slot, Version};
 
 /// News about the CPU's own timer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,7 +36,12 @@ impl Gic {
     /// Exchanges what CPU `cpu`'s hardware holds for what it should hold.
     pub(super) fn exchange(&mut self, cpu: usize, timer: Option<TimerNews>, held: &mut Held) {
         self.caller = Caller::Exchange(CpuIndex::new(cpu));
-        self.drain();
+        self.drain(cpu);
+        if let Some(own) = self.cpus.get_mut(cpu)
+            && own.look == Look::Asked
+        {
+            own.look = Look::Fresh;
+        }
         if timer.and_then(|news| self.timer_alone(cpu, news, held)).is_some() {
             self.caller = Caller::Nobody;
             return;

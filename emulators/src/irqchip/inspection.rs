@@ -1,9 +1,10 @@
 //! What a person sees of the controller. The state is copied block by block with the lock held, and written
 //! without it.
 
+use super::block::Block;
 use super::lanes::{Lanes, bits};
 use super::port::Shared;
-use super::state::{Block, CpuIndex, Gic, Intid};
+use super::state::{CpuIndex, Gic, Intid};
 
 /// A block, as it was.
 struct Summary {
@@ -86,7 +87,7 @@ pub(super) fn private(gic: &Shared, tree: &mut inspect::Tree<'_>) {
 
 fn show(gic: &Shared, cpu: usize, word: usize, tree: &mut inspect::Tree<'_>) {
     let summary = |gic: &mut Gic| {
-        gic.drain();
+        gic.drain(cpu);
         gic.block(cpu, word).map(|block| Summary::of(block))
     };
     if let Some(summary) = gic.with(summary) {

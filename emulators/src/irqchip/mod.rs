@@ -7,7 +7,8 @@
 //!
 //! | file | contents |
 //! |---|---|
-//! | `state` | what is known of every interrupt, and what follows from it |
+//! | `block` | 32 interrupts at a time: what is known of them, and what follows from it |
+//! | `state` | the whole: all blocks, the CPUs, who is called when something changes |
 //! | `routing` | which CPU gets a shared interrupt |
 //! | `exchange` | how interrupts get into a CPU's list registers and back |
 //! | `pins` | the lines of the devices, and how CPUs are called |
@@ -22,13 +23,15 @@
 //! How far a guest is with an interrupt that is in a list register is known for sure at an exchange only,
 //! which happens when its CPU enters the guest and something stirred it. So a write that concerns such an
 //! interrupt (disable, clear, reroute, change of priority) takes effect at the holder's next entry, to
-//! which it is called at once; and a read of pending or active bits says how things were at its last
-//! exchange, and calls for another, so that who reads again sees the truth.
+//! which it is called at once. A CPU that reads pending or active bits while its own hardware holds
+//! something exchanges first, and sees the truth; about what another CPU holds it sees how things were at
+//! that one's last exchange, and calls for another, so that who reads again sees the truth.
 #![cfg_attr(
     not(test),
     deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)
 )]
 
+mod block;
 mod distributor_v2;
 mod distributor_v3;
 mod exchange;

@@ -21,7 +21,8 @@ const CALLED: u8 = 2;
 /// How a virtual CPU is told that its interrupts changed.
 #[derive(Default)]
 pub(super) struct Bell {
-    state: AtomicU8,
+    /// Apart, since the CPU looks at it more often than at anything else.
+    state: Arc<AtomicU8>,
     waker: Once<Arc<dyn VcpuWaker>>,
 }
 
@@ -32,10 +33,9 @@ impl Bell {
         let _ = self.waker.set(waker);
     }
 
-    /// Whether the CPU should look; one load.
-    #[inline]
-    pub(super) fn is_stirred(&self) -> bool {
-        self.state.load(Ordering::Acquire) != QUIET
+    /// What is not zero when the CPU should look.
+    pub(super) fn state(&self) -> &Arc<AtomicU8> {
+        &self.state
     }
 
     /// The CPU looks now: what changes from here on needs another call.
@@ -81,18 +81,64 @@ pub(super) struct News {
     pub(super) level: u32,
 }
 
+/// The pins of a block.
 #[derive(Default)]
 struct Word {
     level: AtomicU32,
     rose: AtomicU32,
     changed: AtomicU32,
     watched: AtomicU32,
+}
+
+impl Word {
+    #[inline]
+    fn is_changed(&self) -> bool {
+        self.changed.load(Ordering::SeqCst) != 0
+    }
+
+    /// Takes what the lines did.
+    fn drain(&self) -> News {
+        let changed = self.changed.swap(0, Ordering::SeqCst);
+        let rose = self.rose.swap(0, Ordering::SeqCst);
+        News { changed, rose, level: self.level.load(Ordering::SeqCst) }
+    }
+
+    /// Forgets edges, watches nothing; says the levels.
+    fn restart(&self) -> u32 {
+        self.watched.store(0, Ordering::SeqCst);
+        self.drain().level
+    }
+
+    /// Sets one pin; says whether somebody is to be called for it.
+    #[inline]
+    fn set(&self, mask: u32, level: bool) -> bool {
+        let before = if level {
+            self.level.fetch_or(mask, Ordering::SeqCst)
+        } else {
+            self.level.fetch_and(!mask, Ordering::SeqCst)
+        };
+        if (before & mask != 0) == level {
+            return false;
+        }
+        if level {
+            self.rose.fetch_or(mask, Ordering::SeqCst);
+        }
+        self.changed.fetch_or(mask, Ordering::SeqCst);
+        self.watched.load(Ordering::SeqCst) & mask != 0
+    }
+}
+
+/// The pins of a block of shared interrupts, and who is called for each.
+#[derive(Default)]
+struct Shared {
+    word: Word,
     targets: [AtomicU16; 32],
 }
 
-/// The pins of all shared interrupts.
+/// The pins of all interrupts: the shared ones, and each CPU's own.
 pub(super) struct Inputs {
-    words: Vec<Word>,
+    shared: Vec<Shared>,
+    private: Vec<Word>,
     bells: Vec<Arc<Bell>>,
 }
 
@@ -100,77 +146,95 @@ impl Inputs {
     /// Pins for `words` blocks of shared interrupts and `cpus` virtual CPUs.
     pub(super) fn new(words: usize, cpus: usize) -> Self {
         Self {
-            words: (0..words).map(|_| Word::default()).collect(),
+            shared: (0..words).map(|_| Shared::default()).collect(),
+            private: (0..cpus).map(|_| Word::default()).collect(),
             bells: (0..cpus).map(|_| Arc::default()).collect(),
         }
     }
     /// How many blocks of shared interrupts there are.
     pub(super) fn words(&self) -> usize {
-        self.words.len()
+        self.shared.len()
     }
     /// One per virtual CPU.
     pub(super) fn bells(&self) -> &[Arc<Bell>] {
         &self.bells
     }
+    fn word(&self, place: Place) -> Option<&Word> {
+        match place {
+            Place::Shared(word) => self.shared.get(word).map(|shared| &shared.word),
+            Place::Private(cpu) => self.private.get(cpu),
+        }
+    }
     /// Whether lines of a block did something.
     #[inline]
-    pub(super) fn is_changed(&self, word: usize) -> bool {
-        self.words.get(word).is_some_and(|word| word.changed.load(Ordering::SeqCst) != 0)
+    pub(super) fn is_changed(&self, place: Place) -> bool {
+        self.word(place).is_some_and(Word::is_changed)
     }
     /// Takes what they did.
-    pub(super) fn drain(&self, word: usize) -> News {
-        let Some(word) = self.words.get(word) else { return News { changed: 0, rose: 0, level: 0 } };
-        let changed = word.changed.swap(0, Ordering::SeqCst);
-        let rose = word.rose.swap(0, Ordering::SeqCst);
-        News { changed, rose, level: word.level.load(Ordering::SeqCst) }
+    pub(super) fn drain(&self, place: Place) -> News {
+        self.word(place).map_or(News { changed: 0, rose: 0, level: 0 }, Word::drain)
     }
     /// Forgets edges, watches nothing; says the levels.
-    pub(super) fn restart(&self, word: usize) -> u32 {
-        self.watch(word, 0);
-        self.drain(word).level
+    pub(super) fn restart(&self, place: Place) -> u32 {
+        self.word(place).map_or(0, Word::restart)
     }
     /// Says for which interrupts of a block somebody wants to be called.
-    pub(super) fn watch(&self, word: usize, mask: u32) {
-        if let Some(word) = self.words.get(word) {
+    pub(super) fn watch(&self, place: Place, mask: u32) {
+        if let Some(word) = self.word(place) {
             word.watched.store(mask, Ordering::SeqCst);
         }
     }
     /// Says who is called for a shared interrupt.
     pub(super) fn aim(&self, word: usize, bit: u32, target: CpuIndex) {
-        let word = self.words.get(word);
-        if let Some(aim) = word.and_then(|word| word.targets.get(bit as usize)) {
+        let shared = self.shared.get(word);
+        if let Some(aim) = shared.and_then(|shared| shared.targets.get(bit as usize)) {
             aim.store(u16::try_from(target.get()).unwrap_or(u16::MAX), Ordering::SeqCst);
         }
     }
+    fn call(&self, cpu: usize, level: bool) {
+        if let Some(bell) = self.bells.get(cpu) {
+            // A line that falls takes something away: nobody is woken for that.
+            if level { bell.ring() } else { bell.stir() }
+        }
+    }
+}
+
+/// A block of pins.
+#[derive(Clone, Copy)]
+pub(super) enum Place {
+    /// This block of shared interrupts, from 0.
+    Shared(usize),
+    /// This CPU's own.
+    Private(usize),
 }
 
 impl Pins for Inputs {
     #[inline]
     fn set(&self, pin: u32, level: bool) {
-        // The CPUs' own interrupts have no lines.
-        let Some(shared) = pin.checked_sub(FIRST_SPI) else { return };
-        let Some(word) = self.words.get((shared / 32) as usize) else { return };
-        let mask = 1 << (shared % 32);
-        let before = if level {
-            word.level.fetch_or(mask, Ordering::SeqCst)
-        } else {
-            word.level.fetch_and(!mask, Ordering::SeqCst)
-        };
-        if (before & mask != 0) == level {
-            return;
+        // The CPUs' own interrupts have lines of their own: `OwnPins`.
+        let Some(number) = pin.checked_sub(FIRST_SPI) else { return };
+        let Some(shared) = self.shared.get((number / 32) as usize) else { return };
+        let bit = number % 32;
+        if shared.word.set(1 << bit, level) {
+            let target = shared.targets.get(bit as usize);
+            self.call(target.map_or(0, |target| target.load(Ordering::SeqCst)).into(), level);
         }
-        if level {
-            word.rose.fetch_or(mask, Ordering::SeqCst);
-        }
-        word.changed.fetch_or(mask, Ordering::SeqCst);
-        if word.watched.load(Ordering::SeqCst) & mask == 0 {
-            return;
-        }
-        let target =
-            word.targets.get((shared % 32) as usize).map_or(0, |target| target.load(Ordering::SeqCst));
-        if let Some(bell) = self.bells.get(usize::from(target)) {
-            // A line that falls takes something away: nobody is woken for that.
-            if level { bell.ring() } else { bell.stir() }
+    }
+}
+
+/// The pins of one CPU's own interrupts.
+pub(super) struct OwnPins {
+    pub(super) inputs: Arc<Inputs>,
+    pub(super) cpu: usize,
+}
+
+impl Pins for OwnPins {
+    fn set(&self, pin: u32, level: bool) {
+        if pin < FIRST_SPI
+            && let Some(word) = self.inputs.private.get(self.cpu)
+            && word.set(1 << pin, level)
+        {
+            self.inputs.call(self.cpu, level);
         }
     }
 }

@@ -5,10 +5,11 @@ use atomic::{Arc, AtomicU8, AtomicU32, Ordering};
 use host_sync::{IrqOff, Spin};
 use isa_gic::v3::Affinity;
 use vio::irq::Pins;
-use vm_bus::VcpuWaker;
+use vm_bus::{Refused, VcpuWaker};
 
 use super::exchange::TimerNews;
-use super::pins::{Bell, Inputs};
+use super::pins::{Bell, Inputs, OwnPins};
+use super::registers::tells_of_hardware;
 use super::state::{Caller, CpuIndex, Gic, Intid, Version};
 
 /// The controller of one guest, as its frames, its lines and its CPUs share it.
@@ -42,9 +43,31 @@ impl Shared {
         result
     }
 
+    /// Reads for CPU `by` a register that lies at `offset` in its frame, unless the CPU's hardware has to be
+    /// asked first.
+    #[inline]
+    pub(super) fn read(
+        &self,
+        by: u32,
+        offset: u64,
+        act: impl FnOnce(&mut Gic, usize) -> u64,
+    ) -> Result<u64, Refused> {
+        self.access(by, |gic, by| {
+            if tells_of_hardware(offset) && !gic.is_settled(by) {
+                return Err(Refused::Unsettled);
+            }
+            Ok(act(gic, by))
+        })
+    }
+
     /// The pins, as devices see them.
     pub(super) fn pins(&self) -> Arc<dyn Pins> {
         self.inputs.clone()
+    }
+
+    /// The pins of CPU `cpu`'s own interrupts.
+    pub(super) fn own_pins(&self, cpu: u32) -> Arc<dyn Pins> {
+        Arc::new(OwnPins { inputs: self.inputs.clone(), cpu: cpu as usize })
     }
 
     /// The port of CPU `vcpu`.
@@ -81,9 +104,8 @@ struct Port {
 }
 
 impl GuestPort for Port {
-    #[inline]
-    fn stirred(&self) -> bool {
-        self.bell.is_stirred()
+    fn stir(&self) -> &Arc<AtomicU8> {
+        self.bell.state()
     }
 
     fn exchange(&self, held: &mut Held) {

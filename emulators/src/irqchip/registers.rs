@@ -3,16 +3,18 @@
 //! 4.3). What is not there reads as zero and ignores writes.
 //!
 //! What a register says about an interrupt that a CPU's hardware holds is what was true at that CPU's
-//! last exchange. A read that may be out of date therefore asks the holder for an exchange, so that a
-//! guest that polls until an interrupt is over sees it end.
+//! last exchange. Who reads about what it holds itself therefore exchanges first ([`tells_of_hardware`]);
+//! a read about what another CPU holds asks that one for an exchange, so that a guest that polls until an
+//! interrupt is over sees it end.
 
 use core::ops::RangeInclusive;
 
 use arch::{SlotState, Width};
 use isa_gic::gicd;
 
+use super::distributor_v2::SPENDSGIR_END;
 use super::lanes::bits;
-use super::state::{Gic, Intid, PRIORITY_MASK, Version};
+use super::state::{Caller, Gic, Intid, PRIORITY_MASK, Version};
 
 /// An access to a register: its offset in the frame, and how much of it.
 #[derive(Clone, Copy)]
@@ -50,7 +52,15 @@ impl Property {
     }
 }
 
+/// Whether the register at `offset` says how far CPUs are with interrupts that their hardware holds: what is
+/// pending, and what is active.
+pub(super) fn tells_of_hardware(offset: u64) -> bool {
+    matches!(offset, gicd::ISPENDR..gicd::IPRIORITYR | gicd::CPENDSGIR..SPENDSGIR_END)
+}
+
 /// Reads a register of CPU `cpu`'s view; blocks outside `words` have none.
+// Apart from the registers that a caller knows itself, which have less to keep.
+#[inline(never)]
 pub(super) fn read(gic: &mut Gic, cpu: usize, at: At, words: RangeInclusive<usize>) -> u64 {
     if let (Some(property), Width::B4) = (Property::of(at.offset), at.width) {
         let word = (at.offset % 0x80 / 4) as usize;
@@ -133,7 +143,7 @@ fn config_place(at: At) -> (usize, u32) {
 
 fn read_bits(gic: &mut Gic, cpu: usize, word: usize, property: Property) -> u32 {
     if !matches!(property, Property::Group | Property::SetEnable | Property::ClearEnable) {
-        gic.drain();
+        gic.drain(cpu);
         refresh_held(gic, cpu, word);
     }
     let Some(block) = gic.block(cpu, word) else { return 0 };
@@ -145,17 +155,19 @@ fn read_bits(gic: &mut Gic, cpu: usize, word: usize, property: Property) -> u32 
     }
 }
 
-/// Asks those who hold interrupts of this block for an exchange.
+/// Asks the others who hold interrupts of this block for an exchange.
 fn refresh_held(gic: &mut Gic, cpu: usize, word: usize) {
     let Some(block) = gic.block(cpu, word) else { return };
     for bit in bits(block.held) {
         let Some(holder) = gic.block(cpu, word).map(|block| block.holder.at(bit).cpu) else { return };
-        gic.call(holder);
+        if gic.caller != Caller::Access(holder) {
+            gic.call(holder);
+        }
     }
 }
 
 fn write_bits(gic: &mut Gic, cpu: usize, word: usize, property: Property, value: u32) {
-    gic.drain();
+    gic.drain(cpu);
     let version = gic.version;
     let Some(block) = gic.block(cpu, word) else { return };
     // GICv2's SGIs have registers of their own for this (IHI 0048B, 4.3.7).
@@ -194,7 +206,7 @@ fn write_bits(gic: &mut Gic, cpu: usize, word: usize, property: Property, value:
     };
     gic.changed(cpu, word, changed);
     if word != 0 {
-        gic.drain();
+        gic.drain_shared();
     }
 }
 

@@ -31,7 +31,7 @@ impl Gic {
         self.inputs.aim(word - 1, bit, target);
         let waiting = block.ready & 1 << bit != 0;
         self.disturb(0, word, 1 << bit);
-        self.drain();
+        self.drain_shared();
         if waiting {
             self.call(target);
         }

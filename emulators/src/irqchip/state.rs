@@ -9,11 +9,11 @@ use alloc::vec::Vec;
 
 use arch::{Held, SlotState};
 use atomic::Arc;
-use isa_gic::gicd::ctlr;
 use isa_gic::v3::Affinity;
 
-use super::lanes::{Lanes, bits};
-use super::pins::{Bell, Inputs};
+use super::block::{Block, Groups};
+use super::lanes::bits;
+use super::pins::{Bell, Inputs, Place};
 
 /// Bits of a priority that exist; the architecture's least number for virtual interrupts is five.
 pub(super) const PRIORITY_MASK: u8 = 0xf8;
@@ -103,112 +103,6 @@ pub(super) struct Holder {
     pub(super) slot: u8,
 }
 
-/// Which of the two interrupt groups are switched on.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct Groups {
-    /// Group 0.
-    pub(super) zero: bool,
-    /// Group 1.
-    pub(super) one: bool,
-}
-
-impl Groups {
-    /// What GICD_CTLR says.
-    pub(super) fn from_register(value: u32) -> Self {
-        Self { zero: value & ctlr::ENABLE_GRP0 != 0, one: value & ctlr::ENABLE_GRP1 != 0 }
-    }
-    /// The fields of GICD_CTLR.
-    pub(super) fn register(self) -> u32 {
-        let field = |on, field| if on { field } else { 0 };
-        field(self.zero, ctlr::ENABLE_GRP0) | field(self.one, ctlr::ENABLE_GRP1)
-    }
-}
-
-/// 32 interrupts; bit n of every word is interrupt n of the block.
-pub(super) struct Block {
-    /// The guest enabled it.
-    pub(super) enabled: u32,
-    /// Group 1, not group 0.
-    pub(super) group1: u32,
-    /// Edge-triggered, not level-sensitive.
-    pub(super) edge: u32,
-    /// Pending by an edge, by software or by an SGI, and not in the hardware's hands.
-    pub(super) latch: u32,
-    /// The input is high.
-    pub(super) level: u32,
-    /// The guest works on it, as far as we know.
-    pub(super) active: u32,
-    /// In the hands of a CPU's hardware.
-    pub(super) held: u32,
-    /// Held, and pending there because of a latch.
-    pub(super) latched: u32,
-    /// Wants to get into hardware: what follows from all of the above.
-    pub(super) ready: u32,
-    /// Whether it is delivered when it becomes pending.
-    pub(super) allowed: u32,
-    /// 0 is the most urgent.
-    pub(super) priority: Lanes<u8>,
-    /// The CPU that gets it.
-    pub(super) target: Lanes<CpuIndex>,
-    /// What the guest wrote about where it goes: GICD_IROUTER, or a byte of GICD_ITARGETSR.
-    pub(super) route: Lanes<u64>,
-    /// Who holds it; true for held ones only.
-    pub(super) holder: Lanes<Holder>,
-}
-
-impl Block {
-    fn new(target: CpuIndex) -> Self {
-        Self {
-            enabled: 0,
-            group1: 0,
-            edge: 0,
-            latch: 0,
-            level: 0,
-            active: 0,
-            held: 0,
-            latched: 0,
-            ready: 0,
-            allowed: 0,
-            priority: Lanes::new(0),
-            target: Lanes::new(target),
-            route: Lanes::new(0),
-            holder: Lanes::new(Holder { cpu: CpuIndex::NOBODY, slot: 0 }),
-        }
-    }
-
-    /// Pending because the input is high.
-    pub(super) fn asserted(&self) -> u32 {
-        self.level & !self.edge
-    }
-
-    /// Pending for whatever reason, in our hands or the hardware's.
-    pub(super) fn pending(&self) -> u32 {
-        self.latch | self.latched | self.asserted()
-    }
-
-    /// Sets the level of inputs; those that rise are edges.
-    #[inline]
-    pub(super) fn set_input(&mut self, mask: u32, level: bool) {
-        if level {
-            self.latch |= mask & self.edge & !self.level;
-            self.level |= mask;
-        } else {
-            self.level &= !mask;
-        }
-    }
-
-    /// Derives what follows from the state; says what newly wants to get into hardware.
-    #[inline]
-    pub(super) fn settle(&mut self, groups: Groups) -> u32 {
-        let on = if groups.one { self.group1 } else { 0 } | if groups.zero { !self.group1 } else { 0 };
-        self.allowed = self.enabled & on;
-        let ready = !self.held & (self.active | (self.latch | self.asserted()) & self.allowed);
-        let newly = ready & !self.ready;
-        self.ready = ready;
-        newly
-    }
-}
-
 /// What a CPU's hardware was given, and what the guest ordered about it since.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Slot {
@@ -220,6 +114,18 @@ pub(super) struct Slot {
     pub(super) behind: Option<u32>,
     /// A write to GICD_ISACTIVER (`true`) or GICD_ICACTIVER, not carried out yet.
     pub(super) activate: Option<bool>,
+}
+
+/// How far a CPU is that reads a register about what its own hardware holds: it is told to look first, looks,
+/// and reads again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Look {
+    /// It was told to look.
+    Asked,
+    /// It looked because of that, and was not in its guest since.
+    Fresh,
+    /// What was seen may be out of date.
+    Past,
 }
 
 /// One virtual CPU, as its interrupt controller sees it.
@@ -242,6 +148,8 @@ pub(super) struct Cpu {
     pub(super) stale: u16,
     /// The host interrupt behind the CPU's timer.
     pub(super) behind: Option<u32>,
+    /// Whether it is about to read how far it is with its interrupts.
+    pub(super) look: Look,
     /// How it is called.
     pub(super) bell: Arc<Bell>,
 }
@@ -258,6 +166,7 @@ impl Cpu {
             review: 0,
             stale: u16::MAX,
             behind: None,
+            look: Look::Past,
             bell,
         }
     }
@@ -308,19 +217,24 @@ impl Gic {
             *cpu = Cpu::new(index, affinity, bell);
             // SGIs are edges.
             cpu.private.edge = 0xffff;
+            cpu.private.level = self.inputs.restart(Place::Private(index));
             cpu.bell.stir();
         }
         for (word, block) in self.spis.iter_mut().enumerate() {
             *block = Block::new(CpuIndex::NOBODY);
-            block.level = self.inputs.restart(word);
+            block.level = self.inputs.restart(Place::Shared(word));
         }
         self.retarget(|_| true);
     }
 
     /// Takes what CPU `cpu`'s hardware holds back: the CPU starts anew, with an empty interface. What it
-    /// had not taken stays pending, what it had taken stays active, as on a processor that was off.
+    /// had not taken stays pending, what it had taken stays active, as on a processor that was off. Its timer
+    /// is off.
     pub(super) fn reset_cpu(&mut self, cpu: usize) {
+        let timer = self.timer.mask();
         let Some(own) = self.cpus.get_mut(cpu) else { return };
+        own.private.set_input(timer, false);
+        own.behind = None;
         let given = core::mem::take(&mut own.given);
         own.review = 0;
         own.stale = u16::MAX;
@@ -405,23 +319,13 @@ impl Gic {
         let groups = self.groups;
         let Some(shared) = word.checked_sub(1) else {
             let Some(own) = self.cpus.get_mut(cpu) else { return };
-            if own.private.settle(groups) != 0 {
+            if own.private.settle_watched(groups, &self.inputs, Place::Private(cpu)) != 0 {
                 self.call(CpuIndex::new(cpu));
             }
             return;
         };
         let Some(block) = self.spis.get_mut(shared) else { return };
-        let before = block.allowed;
-        let mut newly = block.settle(groups);
-        if block.allowed != before {
-            // Who sets a pin that is not watched calls nobody, so we must look once more after saying
-            // that we watch.
-            self.inputs.watch(shared, block.allowed);
-            if block.allowed & !before != 0 {
-                block.drain(&self.inputs, shared);
-                newly |= block.settle(groups);
-            }
-        }
+        let newly = block.settle_watched(groups, &self.inputs, Place::Shared(shared));
         // There are 31 blocks at most.
         let summary = 1 << (shared & 31);
         self.ready = if block.ready != 0 { self.ready | summary } else { self.ready & !summary };
@@ -431,16 +335,36 @@ impl Gic {
         }
     }
 
-    /// Learns what the lines did.
+    /// Learns what the lines of shared interrupts did, and those of CPU `cpu`'s own.
     #[inline]
-    pub(super) fn drain(&mut self) {
+    pub(super) fn drain(&mut self, cpu: usize) {
+        self.drain_shared();
+        if self.inputs.is_changed(Place::Private(cpu)) {
+            let Some(own) = self.cpus.get_mut(cpu) else { return };
+            let changed = own.private.drain(&self.inputs, Place::Private(cpu));
+            self.changed(cpu, 0, changed);
+        }
+    }
+
+    /// Learns what the lines of shared interrupts did.
+    #[inline]
+    pub(super) fn drain_shared(&mut self) {
         for shared in 0..self.spis.len() {
-            if self.inputs.is_changed(shared) {
+            if self.inputs.is_changed(Place::Shared(shared)) {
                 let Some(block) = self.spis.get_mut(shared) else { return };
-                let changed = block.drain(&self.inputs, shared);
+                let changed = block.drain(&self.inputs, Place::Shared(shared));
                 self.changed(0, shared + 1, changed);
             }
         }
+    }
+
+    /// Whether what is known about what CPU `cpu`'s hardware holds is true right now. Otherwise the CPU is to
+    /// exchange, and to ask again; the answer then is yes, once.
+    pub(super) fn is_settled(&mut self, cpu: usize) -> bool {
+        let Some(own) = self.cpus.get_mut(cpu) else { return true };
+        let settled = own.given == 0 || own.look == Look::Fresh;
+        own.look = if settled { Look::Past } else { Look::Asked };
+        settled
     }
 
     /// Sends an SGI to `target`; `source` counts on GICv2 alone.
@@ -467,28 +391,5 @@ impl Gic {
         for word in 1..self.words() {
             self.changed(0, word, u32::MAX);
         }
-    }
-}
-
-/// The block of an interrupt, for who has both kinds at hand.
-#[inline]
-pub(super) fn block_of<'a>(
-    private: &'a mut Block,
-    spis: &'a mut [Block],
-    id: Intid,
-) -> Option<&'a mut Block> {
-    match id.word().checked_sub(1) {
-        None => Some(private),
-        Some(shared) => spis.get_mut(shared),
-    }
-}
-
-impl Block {
-    /// Takes over what the lines did; says which interrupts that concerns.
-    fn drain(&mut self, inputs: &Inputs, shared: usize) -> u32 {
-        let news = inputs.drain(shared);
-        self.level = self.level & !news.changed | news.level & news.changed;
-        self.latch |= news.rose & self.edge;
-        news.changed | news.rose
     }
 }

@@ -17,7 +17,7 @@ use isa_a64::sysreg::SysReg;
 use isa_gic::Specifier;
 use isa_gic::gicd;
 use isa_gic::v2::gicc;
-use isa_gic::v3::Affinity;
+use isa_gic::v3::{Affinity, gicr};
 use vio::assist::{self, Assist};
 use vio::irq::IrqLine;
 use vm_bus::{Access, Refused, Target, VcpuWaker};
@@ -204,6 +204,11 @@ impl Controller for Chip {
         // A private interrupt has one input per CPU, so no single line leads there.
         if pin < FIRST_SPI { IrqLine::unconnected() } else { IrqLine::new(self.gic.pins(), pin) }
     }
+    fn private_line(&self, vcpu: u32, pin: u32) -> Option<IrqLine> {
+        Intid::new(pin)
+            .filter(|id| id.word() == 0 && !id.is_sgi())
+            .map(|_| IrqLine::new(self.gic.own_pins(vcpu), pin))
+    }
     fn port(&self, vcpu: u32, waker: Arc<dyn VcpuWaker>) -> Arc<dyn GuestPort> {
         self.gic.port(vcpu, waker)
     }
@@ -233,10 +238,15 @@ struct Distributor {
 impl Target for Distributor {
     fn read(&self, access: Access) -> Result<u64, Refused> {
         let Some(at) = aligned(access) else { return Ok(0) };
-        Ok(self.gic.access(access.by, |gic, by| match self.version {
+        if self.version == Version::V3
+            && let Some(value) = distributor_v3::constant(&self.gic.inputs, at)
+        {
+            return Ok(value);
+        }
+        self.gic.read(access.by, at.offset, |gic, by| match self.version {
             Version::V2 => distributor_v2::read(gic, by, at),
             Version::V3 => distributor_v3::read(gic, by, at),
-        }))
+        })
     }
     fn write(&self, access: Access, value: u64) -> Result<(), Refused> {
         let Some(at) = aligned(access) else { return Ok(()) };
@@ -269,7 +279,8 @@ impl Target for Redistributors {
     fn read(&self, access: Access) -> Result<u64, Refused> {
         let (cpu, access) = self.split(access)?;
         let Some(at) = aligned(access) else { return Ok(0) };
-        Ok(self.0.access(access.by, |gic, _| redistributor::read(gic, cpu, at)))
+        let register = at.offset.saturating_sub(gicr::SGI_BASE);
+        self.0.read(access.by, register, |gic, _| redistributor::read(gic, cpu, at))
     }
     fn write(&self, access: Access, value: u64) -> Result<(), Refused> {
         let (cpu, access) = self.split(access)?;

@@ -141,6 +141,9 @@ impl Pl011 {
     }
 
     fn flags(&self) -> u32 {
+        if self.transmit.is_empty() && self.receive.is_empty() {
+            return FR_MODEM | FR_TXFE | FR_RXFE;
+        }
         let depth = self.depth();
         let mut flags = FR_MODEM;
         flags |= match self.transmit.len() {
@@ -231,33 +234,10 @@ impl Pl011 {
         self.fill();
         u32::from(byte) | overrun
     }
-}
 
-/// The level that RXIFLSEL or TXIFLSEL means (3.3.9).
-fn trigger(field: u32) -> usize {
-    match field & 7 {
-        0 => DEPTH / 8,
-        1 => DEPTH / 4,
-        2 => DEPTH / 2,
-        3 => DEPTH * 3 / 4,
-        // What is above is reserved.
-        _ => DEPTH * 7 / 8,
-    }
-}
-
-/// Registers are 32 bits wide, with nothing above bit 15 in most: narrower accesses to their beginning are
-/// what drivers of the APB use too.
-fn check(access: Access) -> Result<u64, Refused> {
-    if !access.offset.is_multiple_of(4) {
-        return Err(Refused::Alignment);
-    }
-    if access.width == Width::B8 { Err(Refused::Width) } else { Ok(access.offset) }
-}
-
-impl Device for Pl011 {
-    fn read(&mut self, access: Access) -> Result<u64, Refused> {
-        let value = match check(access)? {
-            FR => return Ok(self.flags().into()),
+    #[inline(never)]
+    fn read_other(&mut self, offset: u64) -> Result<u32, Refused> {
+        Ok(match offset {
             DR => {
                 let value = self.take();
                 self.settle();
@@ -278,15 +258,12 @@ impl Device for Pl011 {
             TCR..=TDR => 0,
             offset @ PERIPH_ID..=LAST => crate::id::byte(&ID, offset - PERIPH_ID),
             _ => return Err(Refused::Nothing),
-        };
-        Ok(value.into())
+        })
     }
 
-    fn write(&mut self, access: Access, value: u64) -> Result<(), Refused> {
-        let [low, ..] = value.to_le_bytes();
-        let value = (value & 0xffff) as u32;
-        match check(access)? {
-            DR => self.send(low),
+    #[inline(never)]
+    fn write_other(&mut self, offset: u64, value: u32) -> Result<(), Refused> {
+        match offset {
             RSR => self.overrun = false,
             ILPR => self.ilpr = value & 0xff,
             IBRD => self.ibrd = value,
@@ -313,6 +290,48 @@ impl Device for Pl011 {
             TCR..=TDR => {}
             FR | RIS | MIS | PERIPH_ID..=LAST => return Err(Refused::ReadOnly),
             _ => return Err(Refused::Nothing),
+        }
+        Ok(())
+    }
+}
+
+/// The level that RXIFLSEL or TXIFLSEL means (3.3.9).
+fn trigger(field: u32) -> usize {
+    match field & 7 {
+        0 => DEPTH / 8,
+        1 => DEPTH / 4,
+        2 => DEPTH / 2,
+        3 => DEPTH * 3 / 4,
+        // What is above is reserved.
+        _ => DEPTH * 7 / 8,
+    }
+}
+
+/// Registers are 32 bits wide, with nothing above bit 15 in most: narrower accesses to their beginning are
+/// what drivers of the APB use too.
+fn check(access: Access) -> Result<u64, Refused> {
+    if !access.offset.is_multiple_of(4) {
+        return Err(Refused::Alignment);
+    }
+    if access.width == Width::B8 { Err(Refused::Width) } else { Ok(access.offset) }
+}
+
+impl Device for Pl011 {
+    fn read(&mut self, access: Access) -> Result<u64, Refused> {
+        let value = match check(access)? {
+            // First, since guests poll it.
+            FR => self.flags(),
+            offset => self.read_other(offset)?,
+        };
+        Ok(value.into())
+    }
+
+    fn write(&mut self, access: Access, value: u64) -> Result<(), Refused> {
+        let [low, ..] = value.to_le_bytes();
+        match check(access)? {
+            // First, since that is what it is all for.
+            DR => self.send(low),
+            offset => self.write_other(offset, (value & 0xffff) as u32)?,
         }
         self.settle();
         Ok(())

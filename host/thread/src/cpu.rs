@@ -129,6 +129,7 @@ pub(crate) fn switch(mut roster: RosterGuard<'_>, now: Nanos, why: Option<Why>, 
     roster.leave(now, why);
     let chosen = roster.choose(now);
     let next = roster.arrive(chosen, now, masked);
+    Machine::nesting(masked).others_ready().set(roster.others_ready());
     drop(roster);
     let from: *const Control = cpu.current.load(Ordering::Relaxed);
     // There is always the idle thread.
@@ -274,6 +275,7 @@ fn make_ready(control: &Control, masked: &IrqsOff) {
     let now = Machine::now();
     roster.enlist(control.slot, now);
     if control.home == Machine::id(masked) {
+        Machine::nesting(masked).others_ready().set(true);
         roster.contest(now, masked);
         roster.set_alarm(masked);
     } else if roster.contested() != Contest::Alone {
@@ -296,6 +298,7 @@ pub(crate) fn ring<'a>(
     if control.home == Machine::id(masked) {
         control.state.make_ready();
         roster.enlist(control.slot, now);
+        Machine::nesting(masked).others_ready().set(true);
         roster.contest(now, masked);
         return roster;
     }

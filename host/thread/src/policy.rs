@@ -88,6 +88,8 @@ pub trait Policy: Send {
     fn next(&mut self, now: Nanos) -> Option<Slot>;
     /// Compares those who are ready with one of `priority` who runs.
     fn contest(&self, running: Priority) -> Contest;
+    /// Whether nobody is ready.
+    fn is_empty(&self) -> bool;
 }
 
 /// Fixed priorities: the most urgent thread runs, those of one priority in turn.
@@ -191,6 +193,10 @@ impl Policy for FixedPriority {
             None => self.ready &= !(1 << level),
         }
         Some(Slot(slot))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.ready == 0
     }
 
     fn contest(&self, running: Priority) -> Contest {

@@ -186,6 +186,12 @@ impl Roster {
         }
     }
 
+    /// Whether anybody is ready besides the running thread.
+    #[inline(always)]
+    pub(crate) fn others_ready(&self) -> bool {
+        self.policy.as_ref().is_some_and(|policy| !policy.is_empty())
+    }
+
     #[inline(always)]
     pub(crate) fn contested(&self) -> Contest {
         let Some(policy) = &self.policy else { return Contest::Alone };

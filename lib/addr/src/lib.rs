@@ -87,7 +87,11 @@ macro_rules! span {
             /// `length` bytes from `base` on; `None` when they would pass the end of the address space.
             pub const fn new(base: $name, length: u64) -> Option<Self> {
                 // The last byte must exist; the end itself may be 2^64 only for an empty rest.
-                if length != 0 && base.0.checked_add(length - 1).is_none() { None } else { Some(Self { base, length }) }
+                if length != 0 && base.0.checked_add(length - 1).is_none() {
+                    None
+                } else {
+                    Some(Self { base, length })
+                }
             }
             /// The first byte's address.
             pub const fn base(&self) -> $name {

@@ -18,6 +18,8 @@ pub struct Access {
 }
 
 /// Why a device does not do what was asked.
+// As large as the value in whose place it stands, so that a result of a read fits two registers.
+#[repr(u64)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refused {
     /// There is nothing at this place.
@@ -30,6 +32,9 @@ pub enum Refused {
     ReadOnly,
     /// It cannot be read.
     WriteOnly,
+    /// Not before the CPU's hardware said what became of its interrupts ([`arch::GuestCpu::refresh`]); who
+    /// asks again then gets an answer.
+    Unsettled,
 }
 
 impl fmt::Display for Refused {
@@ -40,6 +45,7 @@ impl fmt::Display for Refused {
             Self::Alignment => "not aligned",
             Self::ReadOnly => "read-only",
             Self::WriteOnly => "write-only",
+            Self::Unsettled => "not settled",
         })
     }
 }
@@ -55,7 +61,7 @@ pub enum Work {
 
 /// An emulated device: a state machine that is driven in thread context only, by one caller at a time.
 pub trait Device: Send {
-    /// The guest reads. Bits beyond the width are cut off by the caller.
+    /// The guest reads. Bits beyond the width do not count.
     fn read(&mut self, access: Access) -> Result<u64, Refused>;
     /// The guest writes; bits of `value` beyond the width are zero.
     fn write(&mut self, access: Access, value: u64) -> Result<(), Refused>;
@@ -82,6 +88,8 @@ pub trait Target: Send + Sync {
     }
     /// As [`Device::reset`].
     fn reset(&self) {}
+    /// A CPU begins anew: what belongs to it alone as it was built.
+    fn reset_cpu(&self, _cpu: u32) {}
     /// As [`Device::inspect`].
     fn inspect(&self, _tree: &mut inspect::Tree<'_>) {}
 }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use addr::Gpa;
 use arch::{GuestPort, Held, Nanos, RegisterId, Width};
-use atomic::Arc;
+use atomic::{Arc, AtomicU8};
 use fdt::{Error, Tree};
 use vio::irq::IrqLine;
 use vio::irq::fake::Pins;
@@ -34,7 +34,9 @@ impl Bench {
         let pins = Pins::new(usize::try_from(PINS).unwrap_or(0));
         read_cpus(&mut plan, tree)?;
         add_ram(&mut plan, tree)?;
-        for node in devices(tree) {
+        let (controllers, others): (Vec<_>, Vec<_>) =
+            devices(tree).into_iter().partition(|node| node.flag("interrupt-controller"));
+        for node in controllers.into_iter().chain(others) {
             if node.is_compatible("bench,pins") {
                 plan.controllers.push((node.id(), Arc::new(BenchController(pins.clone()))));
             } else {
@@ -113,6 +115,13 @@ impl Bench {
         }
     }
 
+    /// A CPU begins anew.
+    pub fn reset_cpu(&self, cpu: u32) {
+        for (_, device) in &self.plan.devices {
+            device.reset_cpu(cpu);
+        }
+    }
+
     /// The first interrupt controller.
     pub fn controller(&self) -> Option<&Arc<dyn Controller>> {
         self.plan.controllers.first().map(|(_, controller)| controller)
@@ -132,8 +141,11 @@ impl Controller for BenchController {
     fn line(&self, pin: u32) -> IrqLine {
         IrqLine::new(self.0.clone(), pin)
     }
+    fn private_line(&self, _: u32, pin: u32) -> Option<IrqLine> {
+        Some(self.line(pin))
+    }
     fn port(&self, _: u32, _: Arc<dyn VcpuWaker>) -> Arc<dyn GuestPort> {
-        Arc::new(Unjoined)
+        Arc::<Unjoined>::default()
     }
     fn irq_registers(&self) -> bool {
         false
@@ -142,11 +154,12 @@ impl Controller for BenchController {
     fn reset_cpu(&self, _: u32) {}
 }
 
-struct Unjoined;
+#[derive(Default)]
+struct Unjoined(Arc<AtomicU8>);
 
 impl GuestPort for Unjoined {
-    fn stirred(&self) -> bool {
-        false
+    fn stir(&self) -> &Arc<AtomicU8> {
+        &self.0
     }
     fn exchange(&self, _: &mut Held) {}
     fn timer_line(&self, _: bool, _: Option<u32>) {}

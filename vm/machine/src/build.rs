@@ -246,8 +246,12 @@ fn assemble(
             vcpu.mailbox.clone(),
             peers.clone(),
         );
-        let reset = controller.clone();
-        vcpu::spawn(vcpu, runner, *schedule, move |index| reset.reset_cpu(index))
+        let (controller, devices) = (controller.clone(), guest.clone());
+        let reset = move |index| {
+            devices.reset_cpu(index);
+            controller.reset_cpu(index);
+        };
+        vcpu::spawn(vcpu, runner, *schedule, reset)
             .map_err(|why| root_error(format!("the thread of {} can't be started: {why}", vcpu.name())))?;
     }
     let options = Options::new(format!("{name}/errands"));

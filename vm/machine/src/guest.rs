@@ -209,6 +209,14 @@ impl Guest {
         }
     }
 
+    /// A CPU begins anew.
+    pub(crate) fn reset_cpu(&self, cpu: u32) {
+        let devices = self.devices.lock().clone();
+        for (_, device) in devices {
+            device.reset_cpu(cpu);
+        }
+    }
+
     /// Gives devices and memory up.
     pub(crate) fn strip(&self) {
         let devices = core::mem::take(&mut *self.devices.lock());

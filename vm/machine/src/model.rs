@@ -28,6 +28,9 @@ pub trait Controller: Send + Sync {
     fn translate(&self, cells: &[u32]) -> Result<u32, Cow<'static, str>>;
     /// The line to a pin.
     fn line(&self, pin: u32) -> IrqLine;
+    /// The line to a pin that each CPU has for itself, of virtual CPU number `vcpu`; `None` where the pin is
+    /// for all together.
+    fn private_line(&self, vcpu: u32, pin: u32) -> Option<IrqLine>;
     /// What virtual CPU number `vcpu` is joined to; `waker` wakes that one.
     fn port(&self, vcpu: u32, waker: Arc<dyn VcpuWaker>) -> Arc<dyn GuestPort>;
     /// Whether guests reach the CPU interface through system registers (GICv3).

@@ -175,6 +175,21 @@ impl Plan {
 
     /// The line that an element of a node's interrupts means.
     pub(crate) fn line(&self, node: Node<'_>, index: usize) -> Result<IrqLine, Error> {
+        let (controller, pin) = self.pin(node, index)?;
+        Ok(controller.line(pin))
+    }
+
+    /// The same where each CPU has an interrupt of its own: one line for each.
+    pub(crate) fn private_lines(&self, node: Node<'_>, index: usize) -> Result<Vec<IrqLine>, Error> {
+        let (controller, pin) = self.pin(node, index)?;
+        let lines = (0..).zip(&self.hardware_ids).map(|(vcpu, _)| controller.private_line(vcpu, pin));
+        lines.collect::<Option<_>>().ok_or_else(|| {
+            let text = format!("element {index} is not an interrupt that each CPU has for itself");
+            Error::new(node.path(), Some("interrupts"), Problem::Other(text.into()))
+        })
+    }
+
+    fn pin(&self, node: Node<'_>, index: usize) -> Result<(&dyn Controller, u32), Error> {
         let reference = node.interrupt(index)?;
         let parent = reference.node.id();
         let Some((_, controller)) = self.controllers.iter().find(|(id, _)| *id == parent) else {
@@ -185,7 +200,7 @@ impl Plan {
         let pin = controller
             .translate(&cells)
             .map_err(|why| Error::new(node.path(), Some("interrupts"), Problem::Other(why)))?;
-        Ok(controller.line(pin))
+        Ok((&**controller, pin))
     }
 
     /// Zeroed memory of the guest's own.

@@ -277,6 +277,8 @@ impl<F: Fn(u32)> Body<F> {
             vcpu.mailbox.clear(Asked::HALT);
         } else if asked.any(Asked::START) {
             vcpu.mailbox.clear(Asked::START);
+            // What the guest took and ended before it went off must not come again.
+            self.runner.refresh();
             (self.reset)(vcpu.index);
             let from = *vcpu.from.lock();
             self.runner.start(from);

@@ -57,6 +57,11 @@ impl<'a> Wires<'a> {
         self.plan.line(self.node, index)
     }
 
+    /// The lines of an element of `interrupts` that each CPU has for itself, by the CPU's number.
+    pub fn private_irqs(&self, index: usize) -> Result<Vec<IrqLine>, NotWired> {
+        self.plan.private_lines(self.node, index)
+    }
+
     /// A number of one cell or two.
     pub fn number(&mut self, name: &str) -> Result<Option<u64>, NotWired> {
         self.plan.take(self.node, name);

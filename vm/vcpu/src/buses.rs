@@ -26,7 +26,7 @@ pub(crate) struct Hints {
 
 impl Buses {
     /// Reads for a guest. A refusal is a fault for memory and registers; an absent port reads as ones.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn read(
         &self,
         hints: &mut Hints,
@@ -48,7 +48,7 @@ impl Buses {
     }
 
     /// Writes for a guest.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn write(
         &self,
         hints: &mut Hints,

@@ -66,6 +66,11 @@ impl<C: GuestCpu<Machine = Machine>> Runner<C> {
         self.cpu.start(from);
     }
 
+    /// Lets the interrupt controller know how far the guest is with its interrupts.
+    pub fn refresh(&mut self) {
+        self.cpu.refresh();
+    }
+
     /// Whether waiting would be over at once.
     pub fn has_pending(&self) -> bool {
         self.cpu.has_pending()
@@ -123,11 +128,22 @@ impl<C: GuestCpu<Machine = Machine>> Runner<C> {
     fn read(&mut self, read: Read) {
         match self.buses.read(&mut self.hints, read.place, read.width, self.index) {
             Ok(value) => self.cpu.answer_read(read, Ok(value)),
-            Err((fault, why)) => {
-                self.refused("reads", read.place, why);
-                self.cpu.answer_read(read, Err(fault));
-            }
+            Err((fault, why)) => self.not_read(read, fault, why),
         }
+    }
+
+    #[cold]
+    fn not_read(&mut self, read: Read, fault: GuestFault, why: Refused) {
+        let mut result = Err((fault, why));
+        if why == Refused::Unsettled {
+            self.cpu.refresh();
+            result = self.buses.read(&mut self.hints, read.place, read.width, self.index);
+        }
+        let answer = result.map_err(|(fault, why)| {
+            self.refused("reads", read.place, why);
+            fault
+        });
+        self.cpu.answer_read(read, answer);
     }
 
     #[inline]

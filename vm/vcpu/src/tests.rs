@@ -9,18 +9,21 @@ use arch::{
     Conduit, GuestCpu, GuestFault, GuestPort, GuestProfile, Held, Nanos, Place, PowerOn, RegisterId, Width,
 };
 use arch_hosted::script::{self, Event, Program, Step};
-use atomic::Arc;
+use atomic::{Arc, AtomicU8, AtomicU64, Ordering};
 use host_log::Limiter;
 use vm_bus::{Access, Bus, Device, Refused, share};
 
 use crate::{Asked, Buses, CpuState, Mailbox, PowerError, PowerRequest, Runner, Siblings, Stop};
 
-struct Quiet;
+/// Has nothing to say, and counts exchanges.
+struct Quiet(Arc<AtomicU64>, Arc<AtomicU8>);
 impl GuestPort for Quiet {
-    fn stirred(&self) -> bool {
-        false
+    fn stir(&self) -> &Arc<AtomicU8> {
+        &self.1
     }
-    fn exchange(&self, _: &mut Held) {}
+    fn exchange(&self, _: &mut Held) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
     fn timer_line(&self, _: bool, _: Option<u32>) {}
     fn timer_leaves(&self, _: Nanos) {}
 }
@@ -60,6 +63,18 @@ impl Device for Echo {
     }
 }
 
+/// Answers only when the CPU's hardware was asked since: reads as how often it was.
+struct Unsettled(Arc<AtomicU64>, u64);
+impl Device for Unsettled {
+    fn read(&mut self, _: Access) -> Result<u64, Refused> {
+        let asked = self.0.load(Ordering::Relaxed);
+        if core::mem::replace(&mut self.1, asked) == asked { Err(Refused::Unsettled) } else { Ok(asked) }
+    }
+    fn write(&mut self, _: Access, _: u64) -> Result<(), Refused> {
+        Ok(())
+    }
+}
+
 struct Fixture {
     runner: Runner,
     program: Program,
@@ -70,9 +85,11 @@ struct Fixture {
 fn fixture() -> Fixture {
     let program = script::of_vcpu(0);
     let profile = GuestProfile { index: 0, cpus: 2, hardware_id: 0, irq_registers: true };
-    let cpu = arch::Vcpu::new(profile, Arc::new(Quiet)).unwrap();
+    let exchanges = Arc::new(AtomicU64::new(0));
+    let cpu = arch::Vcpu::new(profile, Arc::new(Quiet(exchanges.clone(), Arc::default()))).unwrap();
     let mut memory = Bus::<Gpa>::default();
     memory.add("echo", Span::<Gpa>::new(Gpa::new(0x9000), 0x1000).unwrap(), share(Echo)).unwrap();
+    memory.add("hw", Span::<Gpa>::new(Gpa::new(0xa000), 8).unwrap(), share(Unsettled(exchanges, 0))).unwrap();
     let mut registers = Bus::<RegisterId>::default();
     registers.add("echo", RegisterId(77), share(Echo)).unwrap();
     let buses = Buses { memory, registers, name: String::from("test"), limiter: Limiter::new(1, 1000) };
@@ -121,6 +138,14 @@ fn accesses_reach_devices_and_refusals_are_faults_of_the_guest() {
             Event::Injected(GuestFault::Undefined),
         ]
     );
+}
+
+#[test]
+fn a_device_that_must_know_about_the_hardware_first_is_asked_again() {
+    let mut f = fixture();
+    f.program.then(Step::load(0xa000, Width::B4)).then(Step::load(0xa000, Width::B4));
+    assert_eq!(f.runner.run(), Stop::Idle);
+    assert_eq!(f.program.take_events(), [Event::Read(Ok(1)), Event::Read(Ok(2))]);
 }
 
 #[test]

@@ -97,6 +97,21 @@ fn set_control(value: u64) {
     }
 }
 
+/// The number of the guests' virtual timer's host interrupt, if it is the one that the processor's own
+/// interface (GICv3) would hand out next: it is taken, its priority dropped, and it stays active.
+#[inline]
+pub(super) fn claim_timer() -> Option<u32> {
+    let timer = TIMER.load(Ordering::Relaxed);
+    // ICC_HPPIR1_EL1 tells without taking; ICC_IAR1_EL1 takes.
+    if KIND.load(Ordering::Relaxed) != PROCESSOR || get!("S3_0_C12_C12_2") != u64::from(timer) {
+        return None;
+    }
+    let taken = get!("S3_0_C12_C12_0");
+    // SAFETY: drops the priority of what was just taken: ICC_EOIR1_EL1.
+    unsafe { set!("S3_0_C12_C12_1", taken) };
+    Some(timer)
+}
+
 /// The virtual timer's host interrupt was left active for a guest: makes that so in the hardware, or
 /// not so any more.
 pub(super) fn set_timer_active(active: bool) {
@@ -112,6 +127,8 @@ pub(super) fn set_timer_active(active: bool) {
 #[derive(Debug)]
 pub(super) struct Lists {
     held: Held,
+    /// Which slots were given to the hardware with something in them.
+    used: u16,
     vmcr: u64,
     active: [[u64; 4]; 2],
 }
@@ -120,7 +137,7 @@ impl Lists {
     pub(super) fn new() -> Self {
         // ICH_VMCR_EL2.VFIQEn is one where the guest's interface is the system registers.
         let vmcr = if KIND.load(Ordering::Relaxed) == PROCESSOR { 1 << 3 } else { 0 };
-        Self { held: Held::new(COUNT.load(Ordering::Relaxed).max(1)), vmcr, active: [[0; 4]; 2] }
+        Self { held: Held::new(COUNT.load(Ordering::Relaxed).max(1)), used: 0, vmcr, active: [[0; 4]; 2] }
     }
 
     /// Forgets everything.
@@ -149,7 +166,7 @@ impl Lists {
             _ => return,
         }
         for (n, slot) in self.held.slots.iter().enumerate().take(count) {
-            put(n, *slot);
+            put(n, slot);
         }
         self.switch_on();
     }
@@ -171,38 +188,99 @@ impl Lists {
         silence();
         for (n, slot) in self.held.slots.iter().enumerate().take(self.held.count) {
             if slot.state != SlotState::Empty {
-                put(n, IrqSlot::default());
+                put(n, &IrqSlot::default());
             }
         }
     }
 
+    /// The slots that were given something, with their numbers.
+    #[inline]
+    fn given(&self) -> impl Iterator<Item = (usize, &IrqSlot)> {
+        let mut used = u32::from(self.used);
+        core::iter::from_fn(move || {
+            let n = used.trailing_zeros() as usize;
+            used &= used.wrapping_sub(1);
+            self.held.slots.get(n).map(|slot| (n, slot))
+        })
+    }
+
+    /// Whether a hardware-linked interrupt waits to be taken, as it was last looked at.
+    pub(super) fn link_waits(&self) -> bool {
+        self.given().any(|(_, slot)| slot.behind.is_some() && slot.state == SlotState::Pending)
+    }
+
+    /// Whether an interrupt waits that the guest's interface lets through, be it masked in the processor or
+    /// not.
+    pub(super) fn has_pending(&self, loaded: bool) -> bool {
+        let vmcr = match KIND.load(Ordering::Relaxed) {
+            PROCESSOR if loaded => get!("S3_4_C12_C11_7"),
+            MAPPED if loaded => gich_read(gich::VMCR),
+            _ => self.vmcr,
+        };
+        // VPMR and VMPriMask (of five bits) end at bit 31; VENG0 and VENG1 are the two lowest.
+        let threshold = vmcr >> 24 & 0xff;
+        self.given().any(|(n, slot)| {
+            let state = if loaded { state_of(n) } else { slot.state };
+            state == SlotState::Pending
+                && u64::from(slot.priority) < threshold
+                && vmcr >> u32::from(slot.group1) & 1 != 0
+        })
+    }
+
     /// What became of what was put into the list registers.
-    fn look(&mut self) {
-        for (n, slot) in self.held.slots().iter_mut().enumerate() {
-            if slot.state != SlotState::Empty {
+    pub(super) fn look(&mut self) {
+        let mut used = self.used;
+        while used != 0 {
+            let n = used.trailing_zeros() as usize;
+            used &= used - 1;
+            if let Some(slot) = self.held.slots.get_mut(n) {
                 slot.state = state_of(n);
             }
         }
     }
 
-    /// Lets `port` see what became of its interrupts, and takes what it has now.
+    /// Lets `port` see what [`Lists::look`] found, and takes what it has now.
     pub(super) fn exchange(&mut self, port: &dyn GuestPort) {
-        self.look();
-        let before = self.held.slots;
         self.held.overflow = false;
         port.exchange(&mut self.held);
-        for (n, (slot, before)) in self.held.slots.iter().zip(&before).enumerate().take(self.held.count) {
-            // A register that is empty but asked to notify must be cleared, or it rings for ever.
-            if slot != before || (slot.state == SlotState::Empty && before.notify) {
-                put(n, *slot);
+        self.give();
+        self.switch_on();
+    }
+
+    /// Writes what is held into the list registers. One that was in use and is empty now is cleared, even if
+    /// the guest emptied it: it would ring for ever if it was to notify.
+    fn give(&mut self) {
+        let was_used = core::mem::take(&mut self.used);
+        let count = self.held.count;
+        for (n, slot) in self.held.slots.iter_mut().enumerate().take(count) {
+            let bit = 1 << n;
+            if slot.state != SlotState::Empty {
+                put(n, slot);
+                self.used |= bit;
+            } else if was_used & bit != 0 {
+                *slot = IrqSlot::default();
+                put(n, slot);
             }
         }
-        for slot in self.held.slots() {
+    }
+
+    /// The same while they are not in the hardware.
+    pub(super) fn exchange_aside(&mut self, port: &dyn GuestPort) {
+        self.held.overflow = false;
+        port.exchange(&mut self.held);
+        self.tidy();
+    }
+
+    /// Says which slots there is something in.
+    fn tidy(&mut self) {
+        self.used = 0;
+        for (n, slot) in self.held.slots().iter_mut().enumerate() {
             if slot.state == SlotState::Empty {
                 *slot = IrqSlot::default();
+            } else {
+                self.used |= 1 << n;
             }
         }
-        self.switch_on();
     }
 
     fn switch_on(&self) {
@@ -238,7 +316,8 @@ fn state_of(n: usize) -> SlotState {
 }
 
 /// Writes list register `n`.
-fn put(n: usize, slot: IrqSlot) {
+#[inline]
+fn put(n: usize, slot: &IrqSlot) {
     let empty = slot.state == SlotState::Empty;
     if KIND.load(Ordering::Relaxed) == PROCESSOR {
         let link = match slot.behind {

@@ -26,7 +26,7 @@ pub use space::Stage2;
 pub use vcpu::VirtualCpu;
 pub(crate) use vcpu::{HCR_HOST, State};
 
-use arch_api::{IrqsOff, Nanos, NoVirt, Virt, VirtualInterface};
+use arch_api::{Clock, IrqsOff, Nanos, NoVirt, Virt, VirtualInterface};
 
 use crate::registers::{get, isb, set};
 use crate::{Aarch64, cpu};
@@ -113,5 +113,5 @@ impl Virt for Aarch64 {
 /// The nanosecond at which the loaded guest's virtual timer rings; `None` when it does not.
 fn timer_deadline(control: u64, compare: u64) -> Option<Nanos> {
     // CNTV_CTL_EL0: ENABLE set, IMASK clear.
-    if control & 0b11 == 0b01 { Some(crate::clock::nanos_at(compare)) } else { None }
+    if control & 0b11 == 0b01 { Some(Aarch64::time_of(compare)) } else { None }
 }

@@ -6,7 +6,7 @@ use core::fmt;
 use arch_api::{
     Call, Exit, GuestCpu, GuestFault, GuestPort, GuestProfile, IrqsOff, Nanos, PowerOn, Read, Write,
 };
-use atomic::Arc;
+use atomic::{Arc, AtomicU8, Ordering};
 use isa_a64::pstate::{Aborted, Kind, Pstate, Taker, UNDEFINED, abort_syndrome, inject};
 
 use super::enter::{Gprs, SERROR, SYNCHRONOUS, enter_guest};
@@ -27,7 +27,7 @@ pub(crate) const HCR: u64 = HCR_HOST
     | 1 << 1 // SWIO
     | 1 << 9 // FB
     | 1 << 10 // BSU, inner shareable
-    | 1 << 13 // TWI
+    | TWI
     | 1 << 18 // TID3
     | 1 << 19 // TSC
     | 1 << 20 // TIDCP
@@ -38,8 +38,14 @@ pub(crate) const HCR: u64 = HCR_HOST
 pub(crate) const HCR_HOST: u64 = 1 << 31 | 1 << 3 | 1 << 4 | 1 << 5;
 /// A virtual system error waits for the guest.
 const VSE: u64 = 1 << 8;
+/// WFI traps.
+const TWI: u64 = 1 << 13;
 /// WFE traps.
 const TWE: u64 = 1 << 14;
+/// ENABLE, IMASK and ISTATUS of CNTV_CTL_EL0.
+const CONDITION: u64 = 0b111;
+/// What they are while the timer's line is up.
+const RINGS: u64 = 0b101;
 
 /// All there is of a virtual CPU. It does not move while it lives: the hardware's owner points to it.
 pub(crate) struct State {
@@ -69,6 +75,8 @@ pub(crate) struct State {
     pub(super) vectors_changed: bool,
     timer: Timer,
     lists: Lists,
+    /// The port's [`GuestPort::stir`].
+    stir: Arc<AtomicU8>,
     port: Arc<dyn GuestPort>,
 }
 
@@ -158,9 +166,44 @@ impl State {
         }
     }
 
+    /// Lets the port see what became of its interrupts, and takes what it has now. The guest is loaded.
     fn exchange(&mut self, cpu: &PerCpu) {
         cpu.loaded.rang.set(false);
+        self.lists.look();
+        if self.timer_active && get!("cntv_ctl_el0") & CONDITION != RINGS && self.lists.link_waits() {
+            lists::set_timer_active(false);
+            self.take_timer_back();
+        }
         self.lists.exchange(&*self.port);
+    }
+
+    /// The same while the guest is not loaded.
+    fn exchange_aside(&mut self) {
+        if self.timer_active && self.lists.link_waits() && self.timer.control & CONDITION != RINGS {
+            self.take_timer_back();
+        }
+        self.lists.exchange_aside(&*self.port);
+    }
+
+    /// The guest stopped its timer before it took the interrupt: the line is low again, and the host
+    /// interrupt free to come.
+    fn take_timer_back(&mut self) {
+        self.timer_active = false;
+        self.port.timer_line(false, None);
+    }
+
+    /// Lets the guest's waits (WFI) trap only if anybody else could run meanwhile: alone, it may keep the
+    /// processor waiting, which any interrupt ends.
+    #[inline]
+    fn set_wait_trap(&mut self, trap: bool) {
+        let hcr = if trap { self.hcr | TWI } else { self.hcr & !TWI };
+        if hcr != self.hcr {
+            self.hcr = hcr;
+            // A virtual system error that the guest has not taken yet stays.
+            let waiting = get!("hcr_el2") & VSE;
+            // SAFETY: what traps from EL1; our own execution does not depend on it.
+            unsafe { set!("hcr_el2", hcr | waiting) };
+        }
     }
 
     /// Whether something is due before the guest goes on.
@@ -277,6 +320,7 @@ impl GuestCpu for VirtualCpu {
             vectors_changed: false,
             timer: Timer::default(),
             lists: Lists::new(),
+            stir: port.stir().clone(),
             port,
         })))
     }
@@ -318,12 +362,13 @@ impl GuestCpu for VirtualCpu {
             if !state.is_loaded(cpu) {
                 state.load(cpu, space, masked);
             }
-            if state.port.stirred() || cpu.loaded.rang.get() {
+            if state.stir.load(Ordering::Acquire) != 0 || cpu.loaded.rang.get() {
                 state.exchange(cpu);
             }
             if state.owes() {
                 state.pay_all();
             }
+            state.set_wait_trap(cpu.nesting.others_ready().get());
             // SAFETY: interrupts are masked, and the guest was just loaded.
             match unsafe { enter_guest(&raw mut state.gprs) } {
                 SYNCHRONOUS => {
@@ -338,7 +383,11 @@ impl GuestCpu for VirtualCpu {
                     unsafe { set!("hcr_el2", state.hcr | VSE) };
                     return Exit::Host;
                 }
-                _ => return Exit::Host,
+                // What the guest's own timer asks for is settled here.
+                _ => match lists::claim_timer() {
+                    Some(irq) => state.timer_rang(irq),
+                    None => return Exit::Host,
+                },
             }
         }
     }
@@ -379,16 +428,27 @@ impl GuestCpu for VirtualCpu {
         state.fault = Some(fault);
     }
 
+    fn refresh(&mut self) {
+        let masked = IrqsOff::<Aarch64>::now();
+        let cpu = cpu::this(&masked);
+        if self.0.is_loaded(cpu) { self.0.exchange(cpu) } else { self.0.exchange_aside() }
+    }
+
     fn wakes_at(&self) -> Option<Nanos> {
         let masked = IrqsOff::<Aarch64>::now();
-        if self.0.is_loaded(cpu::this(&masked)) {
-            return None;
+        let state = &*self.0;
+        if !state.is_loaded(cpu::this(&masked)) {
+            return timer_deadline(state.timer.control, state.timer.compare);
         }
-        timer_deadline(self.0.timer.control, self.0.timer.compare)
+        // A guest that waits by a call is not known to wait when its timer rings.
+        if state.waiting { None } else { timer_deadline(get!("cntv_ctl_el0"), get!("cntv_cval_el0")) }
     }
 
     fn has_pending(&self) -> bool {
-        self.0.port.stirred()
+        let masked = IrqsOff::<Aarch64>::now();
+        let state = &*self.0;
+        let cpu = cpu::this(&masked);
+        state.port.stirred() || state.lists.has_pending(state.is_loaded(cpu))
     }
 
     fn show(&self, out: &mut dyn fmt::Write) -> fmt::Result {

@@ -25,13 +25,13 @@ fn raise_often(machine: &Machine, raised: Arc<AtomicU32>, stop: Arc<AtomicBool>)
 }
 
 /// Runs `disturb` again and again beside the line, and wants an interrupt for it each time.
-fn race(rounds: u32, disturb: impl Fn(&Machine, u32)) {
+fn race(rounds: u32, disturb: impl Fn(&mut Machine, u32)) {
     let mut machine = Machine::enabled(Version::V3, 2, 4, 1);
     machine.set_edge(0, ID, true);
     let (raised, stop) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicBool::new(false)));
     let raiser = raise_often(&machine, raised.clone(), stop.clone());
     for round in 0..rounds {
-        disturb(&machine, round);
+        disturb(&mut machine, round);
         let before = raised.load(Ordering::SeqCst);
         // Two more, so that one began and ended after we looked.
         while raised.load(Ordering::SeqCst).wrapping_sub(before) < 2 {

@@ -7,7 +7,7 @@ use crate::irqchip::state::Version;
 
 #[test]
 fn a_version_3_says_what_it_is() {
-    let machine = Machine::new(Version::V3, 2, 4, 2);
+    let mut machine = Machine::new(Version::V3, 2, 4, 2);
     assert_eq!(machine.read(0, 0, Width::B4), 0x50);
     machine.write(0, 0, Width::B4, 0xffff_ffff);
     assert_eq!(machine.read(0, 0, Width::B4), 0x53);
@@ -27,20 +27,20 @@ fn a_version_3_says_what_it_is() {
 
 #[test]
 fn a_version_2_says_what_it_is() {
-    let machine = Machine::new(Version::V2, 4, 4, 1);
+    let mut machine = Machine::new(Version::V2, 4, 4, 1);
     assert_eq!(machine.read(0, 4, Width::B4), 3 << 5 | 1);
     assert_eq!(machine.read(0, 0xfe8, Width::B4) & 0xf0, 0x20);
     assert_eq!(machine.read(2, 0x800, Width::B4), 0x0404_0404, "its own bit, for its own interrupts");
     machine.write(0, 0x820, Width::B4, 0xff0f_0201);
     assert_eq!(machine.read(0, 0x820, Width::B4), 0x0f0f_0201);
-    let alone = Machine::new(Version::V2, 1, 4, 1);
+    let mut alone = Machine::new(Version::V2, 1, 4, 1);
     alone.write(0, 0x820, Width::B4, 0x0101_0101);
     assert_eq!(alone.read(0, 0x820, Width::B4), 0);
 }
 
 #[test]
 fn the_first_32_of_version_3_are_in_the_redistributors_alone() {
-    let machine = Machine::new(Version::V3, 2, 4, 1);
+    let mut machine = Machine::new(Version::V3, 2, 4, 1);
     machine.write(0, 0x100, Width::B4, u64::from(u32::MAX));
     assert_eq!(machine.read(0, 0x100, Width::B4), 0);
     machine.redistributor(0, 1, 0x1_0100, Width::B4, Some(1 << 27));
@@ -52,7 +52,7 @@ fn the_first_32_of_version_3_are_in_the_redistributors_alone() {
 #[test]
 fn priorities_are_bytes_with_five_bits() {
     for version in BOTH {
-        let machine = Machine::new(version, 1, 4, 1);
+        let mut machine = Machine::new(version, 1, 4, 1);
         machine.write(0, 0x420, Width::B4, 0xff80_41a7);
         assert_eq!(machine.read(0, 0x420, Width::B4), 0xf880_40a0);
         machine.write(0, 0x422, Width::B1, 0x18);
@@ -62,7 +62,7 @@ fn priorities_are_bytes_with_five_bits() {
 
 #[test]
 fn routes_are_read_and_written_whole_or_by_halves() {
-    let machine = Machine::new(Version::V3, 2, 4, 1);
+    let mut machine = Machine::new(Version::V3, 2, 4, 1);
     machine.write(0, 0x6108, Width::B8, u64::MAX);
     assert_eq!(machine.read(0, 0x6108, Width::B8), 0xff_80ff_ffff);
     machine.write(0, 0x610c, Width::B4, 0);

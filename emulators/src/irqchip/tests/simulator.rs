@@ -5,7 +5,7 @@ use std::vec::Vec;
 use arch::{GuestPort, Held, IrqSlot, Nanos, SlotState, Width};
 use atomic::{Arc, AtomicBool, Ordering};
 use vio::irq::Pins;
-use vm_bus::VcpuWaker;
+use vm_bus::{Refused, VcpuWaker};
 
 use crate::irqchip::port::{Shared, affinities};
 use crate::irqchip::registers::At;
@@ -90,7 +90,7 @@ impl Machine {
 
     /// One on which everything is enabled, in group 1, and goes to the CPU of its number.
     pub(super) fn enabled(version: Version, cpus: u32, slots: usize, words: usize) -> Self {
-        let machine = Self::new(version, cpus, slots, words);
+        let mut machine = Self::new(version, cpus, slots, words);
         machine.write(0, 0, Width::B4, 3);
         for word in 0..=words as u64 {
             for cpu in 0..cpus {
@@ -105,12 +105,29 @@ impl Machine {
         machine
     }
 
-    pub(super) fn read(&self, by: u32, offset: u64, width: Width) -> u64 {
+    pub(super) fn read(&mut self, by: u32, offset: u64, width: Width) -> u64 {
         let at = At { offset, width };
-        self.shared.access(by, |gic, by| match self.version {
+        let version = self.version;
+        self.settled(by, offset, |gic, by| match version {
             Version::V2 => distributor_v2::read(gic, by, at),
             Version::V3 => distributor_v3::read(gic, by, at),
         })
+    }
+
+    /// Reads, as the run loop does: the CPU's hardware is asked where the controller wants that.
+    fn settled(&mut self, by: u32, offset: u64, read: impl Fn(&mut Gic, usize) -> u64) -> u64 {
+        self.shared.read(by, offset, &read).unwrap_or_else(|why| {
+            assert_eq!(why, Refused::Unsettled);
+            self.refresh(by as usize);
+            self.shared.read(by, offset, &read).unwrap()
+        })
+    }
+
+    /// The hardware of CPU `cpu` says what became of its interrupts, and the guest does not run.
+    pub(super) fn refresh(&mut self, cpu: usize) {
+        let own = &mut self.cpus[cpu];
+        own.port.exchange(&mut own.held);
+        self.check();
     }
 
     pub(super) fn write(&self, by: u32, offset: u64, width: Width, value: u64) {
@@ -122,7 +139,7 @@ impl Machine {
     }
 
     pub(super) fn redistributor(
-        &self,
+        &mut self,
         by: u32,
         of: usize,
         offset: u64,
@@ -130,17 +147,16 @@ impl Machine {
         write: Option<u64>,
     ) -> u64 {
         let at = At { offset, width };
-        self.shared.access(by, |gic, _| match write {
-            None => redistributor::read(gic, of, at),
-            Some(value) => {
-                redistributor::write(gic, of, at, value);
-                0
-            }
-        })
+        let Some(value) = write else {
+            let register = offset.saturating_sub(0x1_0000);
+            return self.settled(by, register, |gic, _| redistributor::read(gic, of, at));
+        };
+        self.shared.access(by, |gic, _| redistributor::write(gic, of, at, value));
+        0
     }
 
     /// Writes to the register of block `word` in a bank, wherever this version has it.
-    pub(super) fn write_word(&self, cpu: u32, bank: u64, word: u64, value: u32) {
+    pub(super) fn write_word(&mut self, cpu: u32, bank: u64, word: u64, value: u32) {
         if word == 0 && self.version == Version::V3 {
             self.redistributor(cpu, cpu as usize, 0x1_0000 + bank, Width::B4, Some(value.into()));
         } else {
@@ -149,7 +165,7 @@ impl Machine {
     }
 
     /// Reads it.
-    pub(super) fn read_word(&self, cpu: u32, bank: u64, word: u64) -> u32 {
+    pub(super) fn read_word(&mut self, cpu: u32, bank: u64, word: u64) -> u32 {
         if word == 0 && self.version == Version::V3 {
             self.redistributor(cpu, cpu as usize, 0x1_0000 + bank, Width::B4, None) as u32
         } else {
@@ -158,16 +174,16 @@ impl Machine {
     }
 
     /// Writes the bit of an interrupt.
-    pub(super) fn write_bit(&self, cpu: u32, bank: u64, id: u32) {
+    pub(super) fn write_bit(&mut self, cpu: u32, bank: u64, id: u32) {
         self.write_word(cpu, bank, u64::from(id / 32), 1 << (id % 32));
     }
 
     /// Reads it.
-    pub(super) fn read_bit(&self, cpu: u32, bank: u64, id: u32) -> bool {
+    pub(super) fn read_bit(&mut self, cpu: u32, bank: u64, id: u32) -> bool {
         self.read_word(cpu, bank, u64::from(id / 32)) >> (id % 32) & 1 != 0
     }
 
-    pub(super) fn set_priority(&self, cpu: u32, id: u32, priority: u8) {
+    pub(super) fn set_priority(&mut self, cpu: u32, id: u32, priority: u8) {
         if id < 32 && self.version == Version::V3 {
             let offset = 0x1_0400 + u64::from(id);
             self.redistributor(cpu, cpu as usize, offset, Width::B1, Some(priority.into()));
@@ -176,7 +192,7 @@ impl Machine {
         }
     }
 
-    pub(super) fn set_edge(&self, cpu: u32, id: u32, edge: bool) {
+    pub(super) fn set_edge(&mut self, cpu: u32, id: u32, edge: bool) {
         let (word, shift) = (u64::from(id / 16), id % 16 * 2 + 1);
         let before = self.read(cpu, 0xc00 + word * 4, Width::B4);
         let value = before & !(1 << shift) | u64::from(edge) << shift;
@@ -206,6 +222,19 @@ impl Machine {
 
     pub(super) fn set_line(&self, id: u32, level: bool) {
         self.shared.inputs.set(id, level);
+    }
+
+    pub(super) fn set_own_line(&self, cpu: u32, id: u32, level: bool) {
+        self.shared.own_pins(cpu).set(id, level);
+    }
+
+    /// CPU `cpu` is powered on again.
+    pub(super) fn restart(&mut self, cpu: usize) {
+        self.refresh(cpu);
+        self.shared.with(|gic| gic.reset_cpu(cpu));
+        let own = &mut self.cpus[cpu];
+        own.held = Held::new(own.held.count);
+        self.check();
     }
 
     /// CPU `cpu` enters its guest, unless it sleeps; says whether it did.

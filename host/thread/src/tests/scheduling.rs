@@ -315,6 +315,9 @@ impl Policy for Liar {
         self.0 = (self.0 + 1) % 7;
         Some(Slot(self.0))
     }
+    fn is_empty(&self) -> bool {
+        false
+    }
     fn contest(&self, _: Priority) -> Contest {
         if self.1.replace(!self.1.get()) { Contest::Preempt } else { Contest::Alone }
     }

@@ -1,11 +1,13 @@
 //! The generic timer and its interrupts (DDI 0487, D12.2).
 
+use isa_firmware::psci;
+
 use super::Report;
-use crate::runtime::interrupts;
 use crate::runtime::machine::machine;
 use crate::runtime::registers::{get, irq_waits, mask, set, unmask, wfi};
 use crate::runtime::timer::{self, ENABLE, IMASK, ISTATUS, PHYSICAL_ID, VIRTUAL_ID, now, ticks, within};
 use crate::runtime::vectors::attempt;
+use crate::runtime::{firmware, interrupts};
 
 const MILLISECOND: u64 = 1_000_000;
 
@@ -74,11 +76,24 @@ fn taken(report: &mut Report) {
         "a masked interrupt ends WFI",
         interrupts::count() - before == 1 && within(MILLISECOND, irq_waits),
     );
+    let suspended = now();
+    let status = firmware::status(psci::CPU_SUSPEND_64, [0; 3]);
+    report.check(
+        "nor does CPU_SUSPEND wait then",
+        status == psci::Status::Success as i32 && now() < suspended + ticks(100 * MILLISECOND),
+    );
     timer::stop();
     report.check(
         "and is gone when the timer is stopped",
         within(MILLISECOND, || !machine().gic.is_pending(VIRTUAL_ID)) && !irq_waits(),
     );
+    let at = now() + ticks(2 * MILLISECOND);
+    timer::arm(at);
+    while !irq_waits() && now() < at + ticks(1_000 * MILLISECOND) {
+        firmware::call(psci::CPU_SUSPEND_64, [0; 3]);
+    }
+    report.check("the timer ends CPU_SUSPEND", now() >= at && now() < at + ticks(500 * MILLISECOND));
+    timer::stop();
 }
 
 pub(super) fn physical_timer(report: &mut Report) {

@@ -8,7 +8,7 @@ use std::vec;
 use std::vec::Vec;
 
 use arch::{Cpu, GuestPort, Held, IrqSlot, Machine, Nanos, SlotState};
-use atomic::{Arc, AtomicBool, AtomicU32, Ordering};
+use atomic::{Arc, AtomicBool, AtomicU8, AtomicU32, Ordering};
 use fdt::{NodeId, Tree};
 use host_sync::Spin;
 use vio::irq::{IrqLine, Pins};
@@ -61,11 +61,14 @@ impl Controller for Gic {
     fn line(&self, pin: u32) -> IrqLine {
         IrqLine::new(self.0.clone(), pin)
     }
+    fn private_line(&self, _: u32, _: u32) -> Option<IrqLine> {
+        None
+    }
     fn port(&self, vcpu: u32, waker: Arc<dyn VcpuWaker>) -> Arc<dyn GuestPort> {
         if vcpu == 0 {
             *self.0.waker.lock() = Some(waker.clone());
         }
-        Arc::new(Port { pin: self.0.clone(), first: vcpu == 0, waker })
+        Arc::new(Port { pin: self.0.clone(), stir: Arc::new(AtomicU8::new((vcpu == 0).into())), waker })
     }
     fn irq_registers(&self) -> bool {
         true
@@ -79,13 +82,13 @@ impl Controller for Gic {
 
 struct Port {
     pin: Arc<OnePin>,
-    first: bool,
+    stir: Arc<AtomicU8>,
     waker: Arc<dyn VcpuWaker>,
 }
 
 impl GuestPort for Port {
-    fn stirred(&self) -> bool {
-        self.first
+    fn stir(&self) -> &Arc<AtomicU8> {
+        &self.stir
     }
     fn exchange(&self, held: &mut Held) {
         let pending = self.pin.level.load(Ordering::SeqCst);
