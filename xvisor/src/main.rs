@@ -1,4 +1,4 @@
-//! The hypervisor's image. [`start::hypervisor_main`] is the order of start-up, on one page.
+//! The hypervisor's image. `start::hypervisor_main` is the order of start-up, on one page.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
 #[cfg(target_os = "none")]

@@ -7,6 +7,8 @@ use crate::registers::{get, isb, set};
 
 /// Interrupt numbers from here on are special: 1023 says that none is pending.
 const FIRST_SPECIAL: u64 = 1020;
+/// From here on there are message-signalled ones.
+const FIRST_LPI: u64 = 8192;
 /// ICC_SRE_EL2: system registers at EL2, no bypass, and EL1 may use its own.
 const SRE_ENABLE: u64 = 0b1111;
 /// ICC_CTLR_EL1.EOImode: "end" drops the priority, "deactivate" is apart.
@@ -34,7 +36,7 @@ impl LocalIrqs for Aarch64 {
     #[inline]
     fn claim(_masked: &IrqsOff<Self>) -> Option<u32> {
         let id = get!("S3_0_C12_C12_0"); // ICC_IAR1_EL1
-        if id >= FIRST_SPECIAL && id < 8192 { None } else { Some(id as u32) }
+        if (FIRST_SPECIAL..FIRST_LPI).contains(&id) { None } else { Some(id as u32) }
     }
 
     #[inline]

@@ -244,7 +244,7 @@ impl HostPaging for Aarch64 {
         for bank in memory {
             // The first page stays out, so that a null pointer is a fault where RAM begins at 0.
             let from = bank.base().get().max(PAGE_SIZE);
-            let to = bank.base().get() + bank.length() & !(PAGE_SIZE - 1);
+            let to = (bank.base().get() + bank.length()) & !(PAGE_SIZE - 1);
             map(from, to.min(image as u64), Kind::Data)?;
             map(from.max(limit), to, Kind::Data)?;
         }

@@ -6,7 +6,7 @@
 //! * [`Mutex`], [`Semaphore`], [`Completion`] and [`WaitQueue`] are built on that, [`time`] beside it.
 //! * Nothing allocates when a thread parks, is woken, or a timer is set or rings.
 //!
-//! Who runs is a [policy](policy)'s decision. There is no tick: the alarm is set for the next timer, or
+//! Who runs is a [`policy`]'s decision. There is no tick: the alarm is set for the next timer, or
 //! for the end of the running thread's turn while another one of its priority waits.
 //!
 //! *What the host's interrupts must call:* [`time::on_alarm`] for the alarm, [`on_kick`] for the

@@ -94,11 +94,8 @@ fn unusual(state: &mut State, abort: Abort) -> Option<Exit> {
     let at = if abort.hpfar_is_valid() {
         ipa(get!("hpfar_el2"), state.far)
     } else {
-        match translate(state.far, from, Stage::One) {
-            Some(at) => at,
-            // The guest changed its tables meanwhile: let it try again.
-            None => return None,
-        }
+        // If that fails, the guest changed its tables meanwhile: it tries again.
+        translate(state.far, from, Stage::One)?
     };
     if let Some(transfer) = abort.transfer() {
         return access(state, transfer, Place::Memory(Gpa::new(at)), abort.is_write());

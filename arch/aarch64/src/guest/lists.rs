@@ -385,7 +385,7 @@ mod list_registers {
     }
 }
 
-/// ICH_AP0R<n>_EL2 and ICH_AP1R<n>_EL2.
+/// `ICH_AP0R<n>_EL2` and `ICH_AP1R<n>_EL2`.
 mod ap_registers {
     use super::{get, set};
 

@@ -138,7 +138,7 @@ impl Stage2 {
         let mut vmid = self.vmid.load(Ordering::Relaxed);
         if vmid / VMIDS != NEXT_VMID.load(Ordering::Relaxed) / VMIDS {
             vmid = NEXT_VMID.fetch_add(1, Ordering::Relaxed);
-            if vmid % VMIDS == 0 {
+            if vmid.is_multiple_of(VMIDS) {
                 // All were given: a new generation begins, and nothing of the old may be remembered.
                 vmid = NEXT_VMID.fetch_add(1, Ordering::Relaxed);
                 // SAFETY: TLB maintenance.

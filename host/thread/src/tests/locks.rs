@@ -149,10 +149,10 @@ fn a_completion_lets_all_go_on_and_later_ones_too() {
 fn a_wait_queue_waits_for_a_condition_whatever_wakes_it() {
     boot();
     let queue = Arc::new(WaitQueue::new());
-    let value = Arc::new(core::sync::atomic::AtomicU32::new(0));
+    let value = Arc::new(atomic::AtomicU32::new(0));
     let read = {
         let value = value.clone();
-        move || value.load(core::sync::atomic::Ordering::SeqCst)
+        move || value.load(atomic::Ordering::SeqCst)
     };
     let thread = run("waits", 3, {
         let (queue, read) = (queue.clone(), read.clone());
@@ -160,7 +160,7 @@ fn a_wait_queue_waits_for_a_condition_whatever_wakes_it() {
     });
     yield_now();
     for expected in [false, true] {
-        value.fetch_add(1, core::sync::atomic::Ordering::SeqCst);
+        value.fetch_add(1, atomic::Ordering::SeqCst);
         queue.wake_all();
         yield_now();
         assert_eq!(thread.state() == crate::State::Ended, expected);
