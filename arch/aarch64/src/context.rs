@@ -18,7 +18,7 @@ const FRAME: usize = 12;
 impl Context for Aarch64 {
     type Saved = Saved;
 
-    unsafe fn prepare(stack_top: *mut u8, entry: extern "C" fn(usize) -> !, argument: usize) -> Saved {
+    unsafe fn prepare(stack_top: *mut u8, entry: extern "C-unwind" fn(usize) -> !, argument: usize) -> Saved {
         let frame = stack_top.cast::<usize>().wrapping_sub(FRAME);
         // x19 and x20 come first, x29 and x30 last.
         let words = [entry as usize, argument, 0, 0, 0, 0, 0, 0, 0, 0, 0, first_entry as *const () as usize];

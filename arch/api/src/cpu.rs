@@ -250,7 +250,11 @@ pub trait Context: Cpu {
     ///
     /// # Safety
     /// `stack_top` is the end of memory, 16-byte aligned, that nothing else uses while the thread lives.
-    unsafe fn prepare(stack_top: *mut u8, entry: extern "C" fn(usize) -> !, argument: usize) -> Self::Saved;
+    unsafe fn prepare(
+        stack_top: *mut u8,
+        entry: extern "C-unwind" fn(usize) -> !,
+        argument: usize,
+    ) -> Self::Saved;
     /// Leaves the running thread in `from` and goes on with `to`. Returns when somebody switches back.
     ///
     /// # Safety

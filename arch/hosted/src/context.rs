@@ -5,7 +5,8 @@
 #![expect(unsafe_code, reason = "the contract hands out raw pointers to what is saved")]
 
 use core::cell::RefCell;
-use std::panic::PanicHookInfo;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::string::{String, ToString};
 use std::sync::{Condvar, Mutex, Once, PoisonError};
 
 use arch_api::{Context, IrqsOff};
@@ -51,12 +52,14 @@ enum Inner {
     #[default]
     Away,
     /// It was never run; it has no thread of the operating system yet.
-    Prepared { entry: extern "C" fn(usize) -> !, argument: usize },
+    Prepared { entry: extern "C-unwind" fn(usize) -> !, argument: usize },
     /// It waits for this baton.
     Left(Arc<Baton>),
 }
 
 std::thread_local! {
+    /// What this thread's last panic said.
+    static SAID: RefCell<Option<String>> = const { RefCell::new(None) };
     /// The baton of this thread.
     static OWN: RefCell<Option<Arc<Baton>>> = const { RefCell::new(None) };
 }
@@ -89,9 +92,9 @@ fn resume(baton: &Baton) {
     }
 }
 
-/// A panic in a prepared thread would end the whole process, and the harness would not say which test
-/// it was: hand it to the thread that the harness waits for instead.
-fn tell_the_test(info: &PanicHookInfo<'_>) {
+/// A prepared thread panicked: without more, the test that it belongs to would wait for ever. Hands the
+/// processor to the thread that the harness waits for, with what was said.
+fn tell_the_test() {
     let Some(baton) = OWN.try_with(|own| own.try_borrow().ok().and_then(|own| own.clone())).ok().flatten()
     else {
         return;
@@ -100,12 +103,9 @@ fn tell_the_test(info: &PanicHookInfo<'_>) {
     let Ok(root) = cpu.root.try_borrow().map(|root| root.clone()) else { return };
     let Some(root) = root.filter(|root| !Arc::ptr_eq(root, &baton)) else { return };
     if let Ok(mut casualty) = cpu.casualty.try_borrow_mut() {
-        *casualty = Some(info.to_string());
+        *casualty = Some(SAID.take().unwrap_or_default());
     }
     root.give(Handed(cpu));
-    loop {
-        std::thread::park();
-    }
 }
 
 fn watch_panics() {
@@ -114,13 +114,15 @@ fn watch_panics() {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
             before(info);
-            tell_the_test(info);
+            // The hook must return: who is kept in it keeps the harness from ending.
+            let said = info.to_string();
+            let _ = SAID.try_with(|last| last.replace(Some(said)));
         }));
     });
 }
 
 /// A thread of the operating system that waits for its first turn.
-fn begin(entry: extern "C" fn(usize) -> !, argument: usize) -> Arc<Baton> {
+fn begin(entry: extern "C-unwind" fn(usize) -> !, argument: usize) -> Arc<Baton> {
     watch_panics();
     let baton = Arc::new(Baton::default());
     let its = Arc::clone(&baton);
@@ -129,7 +131,9 @@ fn begin(entry: extern "C" fn(usize) -> !, argument: usize) -> Arc<Baton> {
         .spawn(move || {
             OWN.set(Some(Arc::clone(&its)));
             resume(&its);
-            entry(argument)
+            if catch_unwind(AssertUnwindSafe(|| entry(argument))).is_err() {
+                tell_the_test();
+            }
         })
         .expect("the operating system has no thread left");
     baton
@@ -138,7 +142,11 @@ fn begin(entry: extern "C" fn(usize) -> !, argument: usize) -> Arc<Baton> {
 impl Context for Hosted {
     type Saved = Saved;
 
-    unsafe fn prepare(_stack_top: *mut u8, entry: extern "C" fn(usize) -> !, argument: usize) -> Saved {
+    unsafe fn prepare(
+        _stack_top: *mut u8,
+        entry: extern "C-unwind" fn(usize) -> !,
+        argument: usize,
+    ) -> Saved {
         Saved(Inner::Prepared { entry, argument })
     }
 

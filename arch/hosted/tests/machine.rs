@@ -98,7 +98,7 @@ type Saved = <Hosted as Context>::Saved;
 static SAVED: Mutex<(Option<usize>, Vec<usize>)> = Mutex::new((None, Vec::new()));
 
 #[expect(unsafe_code, reason = "switches by hand")]
-extern "C" fn other_thread(argument: usize) -> ! {
+extern "C-unwind" fn other_thread(argument: usize) -> ! {
     loop {
         let both = SAVED.lock().unwrap().0.unwrap() as *mut [Saved; 2];
         SAVED.lock().unwrap().1.push(argument);

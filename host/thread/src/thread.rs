@@ -231,7 +231,7 @@ fn prepare(stack: &Stack) -> Saved {
 }
 
 /// Where every thread begins: with interrupts masked, one guard counted, and the switch half done.
-extern "C" fn first_step(_: usize) -> ! {
+extern "C-unwind" fn first_step(_: usize) -> ! {
     let masked = IrqsOff::now();
     // From here on the count is of this guard alone, and interrupts come back with it.
     Machine::nesting(&masked).exchange(1, true);

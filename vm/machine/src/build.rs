@@ -227,6 +227,9 @@ fn assemble(
         boot,
     };
     let cpus = u32::try_from(vcpus.len()).unwrap_or(u32::MAX);
+    // Above its CPUs: one that never waits must not keep orders about its guest waiting.
+    let busiest = schedules.iter().map(|schedule| schedule.priority).max().unwrap_or(Priority::DEFAULT);
+    let above = Priority::new(busiest.get().saturating_add(1)).unwrap_or(Priority::HIGHEST);
     let peers = Arc::new(Peers { vcpus: vcpus.clone(), ram: plan.ram });
     for (vcpu, schedule) in vcpus.iter().zip(schedules) {
         let profile = GuestProfile {
@@ -254,7 +257,7 @@ fn assemble(
         vcpu::spawn(vcpu, runner, *schedule, reset)
             .map_err(|why| root_error(format!("the thread of {} can't be started: {why}", vcpu.name())))?;
     }
-    let options = Options::new(format!("{name}/errands"));
+    let options = Options::new(format!("{name}/errands")).priority(above);
     let thread = host_thread::spawn(options, Box::new(move || errand::live(machine)))
         .map_err(|why| root_error(format!("the thread of {name} can't be started: {why}")))?;
     errands.set_thread(thread);
