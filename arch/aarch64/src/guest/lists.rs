@@ -147,7 +147,7 @@ impl Lists {
 
     /// Whether a hardware-linked interrupt is still in the guest's hands.
     pub(super) fn holds_link(&self) -> bool {
-        self.held.slots.iter().any(|slot| slot.behind.is_some() && slot.state != SlotState::Empty)
+        self.given().any(|(_, slot)| slot.behind.is_some() && slot.state != SlotState::Empty)
     }
 
     /// Into the hardware.
@@ -204,6 +204,11 @@ impl Lists {
         })
     }
 
+    /// Whether the guest ended one, as it was last looked at, of which the port is to be told.
+    pub(super) fn has_ended(&self) -> bool {
+        self.held.overflow || self.given().any(|(_, slot)| slot.notify && slot.state == SlotState::Empty)
+    }
+
     /// Whether a hardware-linked interrupt waits to be taken, as it was last looked at.
     pub(super) fn link_waits(&self) -> bool {
         self.given().any(|(_, slot)| slot.behind.is_some() && slot.state == SlotState::Pending)
@@ -240,16 +245,19 @@ impl Lists {
     }
 
     /// Lets `port` see what [`Lists::look`] found, and takes what it has now.
-    pub(super) fn exchange(&mut self, port: &dyn GuestPort) {
+    /// Says whether a hardware-linked interrupt is among that.
+    pub(super) fn exchange(&mut self, port: &dyn GuestPort) -> bool {
         self.held.overflow = false;
         port.exchange(&mut self.held);
-        self.give();
+        let linked = self.give();
         self.switch_on();
+        linked
     }
 
     /// Writes what is held into the list registers. One that was in use and is empty now is cleared, even if
     /// the guest emptied it: it would ring for ever if it was to notify.
-    fn give(&mut self) {
+    fn give(&mut self) -> bool {
+        let mut linked = false;
         let was_used = core::mem::take(&mut self.used);
         let count = self.held.count;
         for (n, slot) in self.held.slots.iter_mut().enumerate().take(count) {
@@ -257,11 +265,13 @@ impl Lists {
             if slot.state != SlotState::Empty {
                 put(n, slot);
                 self.used |= bit;
+                linked |= slot.behind.is_some();
             } else if was_used & bit != 0 {
                 *slot = IrqSlot::default();
                 put(n, slot);
             }
         }
+        linked
     }
 
     /// The same while they are not in the hardware.

@@ -65,7 +65,10 @@ pub(crate) struct State {
     waiting: bool,
     /// The virtual timer's host interrupt is active on this guest's behalf.
     timer_active: bool,
-    timer_irq: u32,
+    /// It was told to the port, which has not given it to a list register yet.
+    timer_undelivered: bool,
+    /// The list registers had something to say when they were taken out of the hardware.
+    lists_rang: bool,
     hcr: u64,
     pub(super) profile: GuestProfile,
     el1: El1,
@@ -97,7 +100,7 @@ impl State {
     /// The guest's own timer rang: see `Virt::guest_timer_rang`.
     pub(super) fn timer_rang(&mut self, irq: u32) {
         self.timer_active = true;
-        self.timer_irq = irq;
+        self.timer_undelivered = true;
         self.port.timer_line(true, Some(irq));
         if self.waiting {
             self.waiting = false;
@@ -129,6 +132,7 @@ impl State {
             self.timer.load();
         }
         isb();
+        cpu.loaded.rang.set(core::mem::take(&mut self.lists_rang));
         cpu.loaded.state.set(self);
     }
 
@@ -146,6 +150,8 @@ impl State {
         // A virtual system error that the guest has not taken yet is still in the register.
         self.hcr = self.hcr & !VSE | get!("hcr_el2") & VSE;
         self.lists.unload();
+        // What rang concerns this guest, not the next one.
+        self.lists_rang |= cpu.loaded.rang.take() || self.lists.has_ended();
         self.release_timer_irq();
         // SAFETY: no guest runs until the next one is loaded.
         unsafe { set!("hcr_el2", HCR_HOST) };
@@ -162,7 +168,7 @@ impl State {
         if self.timer_active {
             lists::set_timer_active(false);
             // The guest ended it meanwhile if it is neither in its hands nor still to be given to it.
-            self.timer_active = self.lists.holds_link() || self.port.stirred();
+            self.timer_active = self.timer_undelivered || self.lists.holds_link();
         }
     }
 
@@ -174,7 +180,7 @@ impl State {
             lists::set_timer_active(false);
             self.take_timer_back();
         }
-        self.lists.exchange(&*self.port);
+        self.timer_undelivered &= !self.lists.exchange(&*self.port);
     }
 
     /// The same while the guest is not loaded.
@@ -183,12 +189,14 @@ impl State {
             self.take_timer_back();
         }
         self.lists.exchange_aside(&*self.port);
+        self.timer_undelivered &= !self.lists.holds_link();
     }
 
     /// The guest stopped its timer before it took the interrupt: the line is low again, and the host
     /// interrupt free to come.
     fn take_timer_back(&mut self) {
         self.timer_active = false;
+        self.timer_undelivered = false;
         self.port.timer_line(false, None);
     }
 
@@ -311,7 +319,8 @@ impl GuestCpu for VirtualCpu {
             steps: abort::Steps::none(),
             waiting: false,
             timer_active: false,
-            timer_irq: 0,
+            timer_undelivered: false,
+            lists_rang: false,
             hcr: HCR | twe,
             profile,
             el1: El1::reset(profile.hardware_id, profile.cpus == 1),
@@ -341,6 +350,8 @@ impl GuestCpu for VirtualCpu {
         state.new_stack_pointer = None;
         state.steps = abort::Steps::none();
         state.timer_active = false;
+        state.timer_undelivered = false;
+        state.lists_rang = false;
         state.hcr &= !VSE;
         state.el1 = El1::reset(state.profile.hardware_id, state.profile.cpus == 1);
         state.keys = state.keys.is_some().then(Keys::default);
