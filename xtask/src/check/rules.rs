@@ -12,20 +12,35 @@ use crate::shell;
 /// A file of more lines has a second subject, or so it is suspected.
 const PAGE: usize = 500;
 
-/// Names of machines and places that have no business in the sources: package registries and their
-/// mirrors, and folders of somebody's own machine.
-const PLACES: &[&str] = &[
-    "deb.debian.org",
-    "security.debian.org",
-    "snapshot.debian.org",
-    "static.rust-lang.org",
-    "index.crates.io",
-    "static.crates.io",
-    "artifactory",
-    "/root/",
-    "/home/",
-    "/work/",
-];
+/// Places that have no business in the sources: folders of somebody's own machine.
+const PLACES: &[&str] = &["/root/", "/home/"];
+
+/// The hosts that this machine takes its packages from: what its own configuration names is not to be named
+/// in the sources.
+fn registries() -> Vec<String> {
+    let mut files = vec![std::path::PathBuf::from("/etc/apt/sources.list")];
+    if let Ok(folder) = std::fs::read_dir("/etc/apt/sources.list.d") {
+        files.extend(folder.flatten().map(|entry| entry.path()));
+    }
+    let texts = files.iter().filter_map(|file| std::fs::read_to_string(file).ok());
+    let mut hosts: Vec<String> = texts
+        .flat_map(|text| {
+            let urls = text.split("://").skip(1).filter_map(|rest| rest.split(['/', ' ', '\n']).next());
+            urls.map(str::to_owned).collect::<Vec<_>>()
+        })
+        .filter(|host| host.contains('.'))
+        .collect();
+    hosts.sort_unstable();
+    hosts.dedup();
+    hosts
+}
+
+/// Lines that name one of `hosts`, counted from 1.
+fn named<'a>(hosts: &'a [String], text: &'a str) -> impl Iterator<Item = (usize, &'a str)> {
+    text.lines().enumerate().filter_map(|(index, line)| {
+        hosts.iter().find(|host| line.contains(host.as_str())).map(|host| (index + 1, host.as_str()))
+    })
+}
 
 /// This file has to name what is not to be named.
 const THIS_FILE: &str = "xtask/src/check/rules.rs";
@@ -61,12 +76,17 @@ pub(super) fn check(context: &Context) -> Result<bool> {
     let mut git = Command::new("git");
     git.current_dir(&context.root).args(["ls-files", "--cached", "--others", "--exclude-standard"]);
     let files = shell::ask(&mut git).context("the rules are checked in a git checkout")?;
+    let hosts = registries();
     let mut well = true;
     for file in files.lines().filter(|file| *file != THIS_FILE && *file != "Cargo.lock") {
         // What is no text, or was just removed, has nothing to say.
         let Ok(text) = std::fs::read_to_string(context.root.join(file)) else { continue };
         for (line, breach) in breaches(&homes, file, &text) {
             eprintln!("{file}:{line}: {breach}");
+            well = false;
+        }
+        for (line, host) in named(&hosts, &text) {
+            eprintln!("{file}:{line}: no-places: the package host {host} is the machine's business");
             well = false;
         }
     }
