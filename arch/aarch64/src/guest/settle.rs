@@ -23,7 +23,7 @@ pub(super) fn settle(state: &mut State) -> Option<Exit> {
             Some(call(state, Conduit::Hypervisor, esr))
         }
         Class::SMC64 => {
-            state.gprs.pc += 4;
+            state.gprs.pc = state.gprs.pc.wrapping_add(4);
             state.past_call = 4;
             Some(call(state, Conduit::Firmware, esr))
         }
