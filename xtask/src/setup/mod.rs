@@ -52,6 +52,12 @@ pub(crate) fn prepare_machine(context: &Context) -> Result<()> {
     guest::prepare(context)
 }
 
+/// Gets the programs alone: tests of the crates compile the guests' trees.
+pub(crate) fn prepare_programs(context: &Context) -> Result<()> {
+    let _alone = lock(context)?;
+    host::prepare(context)
+}
+
 /// Keeps a second set-up waiting until the first is done. The lock goes when the file is dropped.
 fn lock(context: &Context) -> Result<File> {
     let path = context.cache().join("lock");

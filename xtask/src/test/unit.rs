@@ -8,13 +8,14 @@ use anyhow::{Context as _, Result};
 use super::Tally;
 use crate::context::Context;
 use crate::setup::toolchain::Toolchain;
-use crate::shell;
+use crate::{setup, shell};
 
 /// Crates that only compile for the hypervisor's target; what tests them are the scenarios.
 pub(crate) const BARE_METAL: &[&str] = &["xvisor", "arch-aarch64", "test-guests"];
 
 /// Runs the tests, shows what cargo shows, and counts.
 pub(crate) fn run(context: &Context) -> Result<Tally> {
+    setup::prepare_programs(context)?;
     let mut cargo = Toolchain::cargo(context);
     cargo.args(["test", "--workspace", "--no-fail-fast"]);
     for name in BARE_METAL {
