@@ -216,8 +216,8 @@ impl Boot for Aarch64 {
         write!(out, "{name} (MIDR_EL1 {midr:#010x}, revision r{}p{})", midr >> 20 & 15, midr & 15)
     }
 
-    fn call_firmware(arguments: [u64; 4]) -> Option<[u64; 4]> {
-        let [mut x0, mut x1, mut x2, mut x3] = arguments;
+    fn call_firmware(arguments: [u64; 8]) -> Option<[u64; 4]> {
+        let [mut x0, mut x1, mut x2, mut x3, x4, x5, x6, x7] = arguments;
         // ID_AA64PFR0_EL1.EL3: without EL3 the instruction is undefined, unless an outer hypervisor
         // (or QEMU's built-in PSCI) answers it; the device tree said that somebody does.
         // SAFETY: SMCCC: the callee keeps x18 to x30 and the stack pointer.
@@ -225,7 +225,7 @@ impl Boot for Aarch64 {
             core::arch::asm!(
                 "smc #0",
                 inout("x0") x0, inout("x1") x1, inout("x2") x2, inout("x3") x3,
-                out("x4") _, out("x5") _, out("x6") _, out("x7") _, out("x8") _, out("x9") _,
+                inout("x4") x4 => _, inout("x5") x5 => _, inout("x6") x6 => _, inout("x7") x7 => _, out("x8") _, out("x9") _,
                 out("x10") _, out("x11") _, out("x12") _, out("x13") _, out("x14") _, out("x15") _,
                 out("x16") _, out("x17") _, options(nostack)
             );
@@ -235,7 +235,7 @@ impl Boot for Aarch64 {
 
     fn reset_now() {
         // DEN0022, 5.11: PSCI SYSTEM_RESET.
-        Self::call_firmware([0x8400_0009, 0, 0, 0]);
+        Self::call_firmware([0x8400_0009, 0, 0, 0, 0, 0, 0, 0]);
     }
 }
 

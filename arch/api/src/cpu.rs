@@ -56,8 +56,9 @@ pub trait Boot {
     fn image_base() -> usize;
     /// A line about the processor for `host cpu info`.
     fn describe(out: &mut dyn fmt::Write) -> fmt::Result;
-    /// Calls the machine's firmware (SMCCC over SMC on Arm); `None` where there is none.
-    fn call_firmware(arguments: [u64; 4]) -> Option<[u64; 4]>;
+    /// Calls the machine's firmware with the argument registers in their order (X0 to X7 over SMC on Arm,
+    /// a0 to a7 over ECALL on RISC-V), and says what the first ones hold then; `None` where there is none.
+    fn call_firmware(arguments: [u64; 8]) -> Option<[u64; 4]>;
     /// Resets the machine at once, by the means that need no driver; returns where there are none.
     fn reset_now();
 }
@@ -207,11 +208,21 @@ fn restore<C: Cpu>() {
     unsafe { C::unmask_irqs() }
 }
 
-/// Interrupt controllers that are part of the processor (GICv3 system registers, x2APIC, IMSIC), so
-/// that their drivers stay free of `unsafe`. Architectures without any answer `None` and do nothing.
+/// Interrupt controllers that are part of the processor (GICv3 system registers, x2APIC, RISC-V's `sie`
+/// and IMSIC), so that their drivers stay free of `unsafe`. Architectures without any answer `None` and
+/// do nothing.
+///
+/// Numbers 0 to 15 are the inter-processor interrupts; what the others mean is the architecture's
+/// (`isa_gic`, `isa_rv::local`).
 pub trait LocalIrqs: Cpu {
     /// Switches the processor's interface on; `false` when it has none.
     fn enable(masked: &IrqsOff<Self>) -> bool;
+    /// Lets an interrupt come to the asking CPU, or come no more. Nothing to do where registers in memory
+    /// do this (the GIC's).
+    fn set_enabled(_masked: &IrqsOff<Self>, _irq: u32, _on: bool) {}
+    /// From now on messages of devices come to the asking CPU by its own file of interrupts (IMSIC), which
+    /// has identities up to `highest`.
+    fn take_messages(_masked: &IrqsOff<Self>, _highest: u32) {}
     /// Takes the most urgent pending interrupt; `None` when there is none.
     fn claim(masked: &IrqsOff<Self>) -> Option<u32>;
     /// Lets lower priorities come again. The interrupt stays active until [`LocalIrqs::deactivate`].
@@ -220,7 +231,7 @@ pub trait LocalIrqs: Cpu {
     fn deactivate(masked: &IrqsOff<Self>, irq: u32);
     /// Sends inter-processor interrupt `number` (0 to 15) to the CPU with this hardware id.
     fn send(masked: &IrqsOff<Self>, hardware_id: u64, number: u8);
-    /// The asking CPU's hardware id (MPIDR affinity fields on Arm).
+    /// The asking CPU's hardware id (MPIDR affinity fields on Arm, the hart id on RISC-V).
     fn hardware_id(masked: &IrqsOff<Self>) -> u64;
 }
 

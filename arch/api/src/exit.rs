@@ -41,7 +41,7 @@ impl Width {
 }
 
 /// A system register, by the number that the architecture's encoding gives it
-/// (on AArch64 `isa_a64::SysReg::bits`).
+/// (on AArch64 `isa_a64::SysReg::bits`, on RISC-V the CSR's number).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct RegisterId(pub u32);
 
@@ -87,10 +87,12 @@ pub struct Write {
 /// Which instruction made a call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Conduit {
-    /// A hypervisor call (HVC, VMCALL, ECALL from VS).
+    /// A hypervisor call (HVC, VMCALL), by the SMC Calling Convention on Arm.
     Hypervisor,
-    /// A firmware call (SMC).
+    /// A firmware call (SMC), by the same convention.
     Firmware,
+    /// A call of the supervisor's environment (ECALL on RISC-V), by the SBI.
+    Environment,
 }
 
 /// A call that is owed an answer: [`super::GuestCpu::answer_call`].
@@ -101,19 +103,20 @@ pub struct Call {
     pub conduit: Conduit,
     /// The instruction's immediate; zero for calls by the standard convention.
     pub immediate: u16,
-    /// The first argument register: by all conventions, what names the function. The others are asked
-    /// for where they matter ([`super::GuestCpu::arguments`]), so that an exit stays a few words.
+    /// The register that names the function (X0 on Arm), or the extension that it belongs to (a7 on RISC-V).
+    /// The others are asked for where they matter ([`super::GuestCpu::arguments`]), so that an exit stays a
+    /// few words.
     pub function: u64,
 }
 
 /// What went wrong for a guest, as it will see it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum GuestFault {
-    /// The instruction does not exist.
+    /// The instruction does not exist: an illegal instruction.
     Undefined,
-    /// Nothing answered at this address: a synchronous external abort on data.
+    /// Nothing answered at this address: a synchronous external abort on data, an access fault.
     ExternalAbort,
-    /// Nothing answered where the instruction should have come from.
+    /// Nothing answered where the instruction should have come from: the same on a fetch.
     FetchAbort,
 }
 
@@ -122,7 +125,8 @@ pub enum GuestFault {
 pub struct PowerOn {
     /// Guest-physical address of the first instruction.
     pub entry: Gpa,
-    /// What the first argument register holds.
+    /// What the boot protocol's one argument holds: X0 on Arm, a1 on RISC-V (where a0 is the hart's id, which
+    /// the CPU knows).
     pub argument: u64,
 }
 

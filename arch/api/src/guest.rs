@@ -35,7 +35,11 @@ pub trait Virt: Cpu + Context {
     /// The guest's own timer rang on this CPU: host interrupt `irq` was claimed and its priority
     /// dropped, but it is still active. Says whether a virtual CPU took it; otherwise the caller
     /// deactivates it.
-    fn guest_timer_rang(masked: &IrqsOff<Self>, irq: u32) -> bool;
+    ///
+    /// Never called where the timer rings in the guest alone (RISC-V).
+    fn guest_timer_rang(_masked: &IrqsOff<Self>, _irq: u32) -> bool {
+        false
+    }
     /// The hardware has something to say about the interrupts that it holds for the guest: the
     /// loaded virtual CPU's [`GuestPort`] is asked at the next entry.
     fn interface_rang(masked: &IrqsOff<Self>);
@@ -84,6 +88,26 @@ pub trait GuestSpace: Sized + Send + Sync {
     fn translate(&self, guest: Gpa) -> Option<Hpa>;
     /// Bits of a guest-physical address.
     fn address_bits(&self) -> u32;
+    /// Makes all CPUs forget what they remember of the guest's *own* translations: what it asks its firmware
+    /// for where no instruction of its own reaches the other CPUs (RISC-V).
+    fn forget(&self, _what: Stale) {}
+}
+
+/// What a guest wants forgotten.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stale {
+    /// Instructions: memory was written that will be executed.
+    Instructions,
+    /// Translations of this many bytes from this guest-virtual address on, of one address space identifier
+    /// or of all.
+    Addresses {
+        /// The first address.
+        from: u64,
+        /// Bytes; `u64::MAX` for everything.
+        length: u64,
+        /// ASID.
+        space: Option<u16>,
+    },
 }
 
 /// One interrupt that the hardware holds for a virtual CPU.
@@ -119,12 +143,25 @@ pub enum SlotState {
     PendingActive,
 }
 
-/// All the interrupts that the hardware holds for one virtual CPU.
+/// The wires into a virtual CPU, on architectures where it has a few that carry levels instead of a list
+/// of numbered interrupts (RISC-V `hvip`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Wires {
+    /// From the interrupt controller (VSEIP).
+    pub external: bool,
+    /// From other CPUs (VSSIP). The guest itself lowers it, and may raise it: what an exchange brings is
+    /// what the guest left.
+    pub software: bool,
+}
+
+/// All the interrupts that the hardware holds for one virtual CPU: numbered ones in slots, or wires.
 #[derive(Debug)]
 pub struct Held {
+    /// The wires' levels; without meaning where there are slots.
+    pub wires: Wires,
     /// As many as the hardware has.
     pub slots: [IrqSlot; Held::MAX],
-    /// How many of them exist on this hardware; at least 1.
+    /// How many of them exist on this hardware; none where there are wires.
     pub count: usize,
     /// Ask to be called again as soon as a slot is free: more is waiting than fits.
     pub overflow: bool,
@@ -144,7 +181,12 @@ impl Held {
             source: 0,
             group1: false,
         };
-        Self { slots: [EMPTY; Held::MAX], count, overflow: false }
+        Self {
+            wires: Wires { external: false, software: false },
+            slots: [EMPTY; Held::MAX],
+            count,
+            overflow: false,
+        }
     }
     /// The slots that exist.
     pub fn slots(&mut self) -> &mut [IrqSlot] {
@@ -169,7 +211,8 @@ pub trait GuestPort: Send + Sync {
     fn timer_line(&self, level: bool, behind: Option<u32>);
     /// The CPU waits, and there is something for it now: its thread is to run.
     fn wake(&self) {}
-    /// The CPU's registers leave the hardware while its timer is set: wake it at `at`.
+    /// The CPU's registers leave the hardware while its timer is set, or the hardware does not watch it at
+    /// all: wake it at `at`.
     fn timer_leaves(&self, at: Nanos);
 }
 
@@ -180,9 +223,9 @@ pub struct GuestProfile {
     pub index: u32,
     /// How many CPUs its guest has; with more than one, waiting for each other (WFE) lets others run.
     pub cpus: u32,
-    /// The hardware id that the guest sees (MPIDR affinity on Arm).
+    /// The hardware id that the guest sees (MPIDR affinity on Arm, the hart id on RISC-V).
     pub hardware_id: u64,
-    /// Whether the guest's interrupt controller is reached through system registers (GICv3).
+    /// Whether the guest's interrupt controller is reached through registers of the CPU (GICv3, IMSIC).
     pub irq_registers: bool,
 }
 
@@ -202,12 +245,14 @@ pub trait GuestCpu: Sized + Send {
     fn answer_read(&mut self, read: Read, value: Result<u64, GuestFault>);
     /// Answers a write.
     fn answer_write(&mut self, write: Write, done: Result<(), GuestFault>);
-    /// The first four argument registers of the call that is owed an answer.
-    fn arguments(&self) -> [u64; 4];
-    /// Answers a call with the first four result registers.
-    fn answer_call(&mut self, call: Call, results: [u64; 4]);
-    /// Answers a call with the first result register alone.
-    fn answer_call_short(&mut self, call: Call, result: u64);
+    /// The argument registers, X0 to X7 or a0 to a7, of the call that is owed an answer.
+    fn arguments(&self) -> [u64; 8];
+    /// Answers a call with the first `N` result registers; there are four on Arm, two on RISC-V. The others
+    /// stay as they are.
+    fn answer_call<const N: usize>(&mut self, call: Call, results: [u64; N]);
+    /// Sets its own timer to ring when the guest's counter reaches `ticks`, in place of what was set before;
+    /// never, with `u64::MAX`. For guests that ask their firmware for this (SBI TIME).
+    fn set_timer(&mut self, _ticks: u64) {}
     /// Makes an exception happen in the guest.
     fn inject(&mut self, fault: GuestFault);
     /// Lets the port see at once what became of the interrupts that the hardware holds, as at an entry.

@@ -27,8 +27,8 @@ mod memory;
 pub use cpu::{Boot, Clock, Context, Cpu, CpuId, IrqEntry, IrqsOff, LocalIrqs, Nanos, Nesting, StartInfo};
 pub use exit::{Call, Conduit, Exit, GuestFault, Place, PowerOn, Read, RegisterId, Width, Write};
 pub use guest::{
-    GuestCpu, GuestPort, GuestProfile, GuestSpace, Held, IrqSlot, NoVirt, SlotState, TableFrames, Virt,
-    VirtualInterface,
+    GuestCpu, GuestPort, GuestProfile, GuestSpace, Held, IrqSlot, NoVirt, SlotState, Stale, TableFrames,
+    Virt, VirtualInterface, Wires,
 };
 pub use memory::{Cache, Fault, HostPaging, Kind, MapError, Mmio, Rights, Untyped};
 

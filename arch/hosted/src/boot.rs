@@ -25,7 +25,7 @@ impl Boot for Hosted {
     fn describe(out: &mut dyn fmt::Write) -> fmt::Result {
         writeln!(out, "the development machine ({})", std::env::consts::ARCH)
     }
-    fn call_firmware(_arguments: [u64; 4]) -> Option<[u64; 4]> {
+    fn call_firmware(_arguments: [u64; 8]) -> Option<[u64; 4]> {
         None
     }
 }

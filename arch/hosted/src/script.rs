@@ -32,8 +32,8 @@ pub enum Step {
     Read(Place, Width),
     /// Write a value.
     Write(Place, Width, u64),
-    /// Call, with an immediate and four arguments.
-    Call(Conduit, u16, [u64; 4]),
+    /// Call, with an immediate and the argument registers.
+    Call(Conduit, u16, [u64; 8]),
     /// Wait for an interrupt; passes at once while one is pending.
     Wait,
     /// Let another CPU run.
@@ -64,8 +64,12 @@ impl Step {
         Self::Write(Place::Memory(Gpa::new(at)), width, value)
     }
     /// Call the hypervisor by the standard convention.
-    pub const fn hvc(arguments: [u64; 4]) -> Self {
-        Self::Call(Conduit::Hypervisor, 0, arguments)
+    pub const fn hvc([x0, x1, x2, x3]: [u64; 4]) -> Self {
+        Self::Call(Conduit::Hypervisor, 0, [x0, x1, x2, x3, 0, 0, 0, 0])
+    }
+    /// Call the firmware by the SBI: extension, function, a0 to a3.
+    pub const fn ecall(extension: u64, function: u64, [a0, a1, a2, a3]: [u64; 4]) -> Self {
+        Self::Call(Conduit::Environment, 0, [a0, a1, a2, a3, 0, 0, function, extension])
     }
 }
 
@@ -78,10 +82,8 @@ pub enum Event {
     Read(Result<u64, GuestFault>),
     /// A write was done, or not.
     Wrote(Result<(), GuestFault>),
-    /// A call returned four registers.
-    Called([u64; 4]),
-    /// A call returned one register.
-    CalledShort(u64),
+    /// A call returned so many registers, and these.
+    Called(usize, [u64; 4]),
     /// An exception happened.
     Injected(GuestFault),
     /// It acknowledged this interrupt, or there was none.
@@ -147,7 +149,7 @@ pub struct ScriptedVcpu {
     timer_line: bool,
     /// Number of the exit that is owed an answer.
     owed: Option<u32>,
-    arguments: [u64; 4],
+    arguments: [u64; 8],
     exits: u32,
     pc: u64,
 }
@@ -229,7 +231,8 @@ impl ScriptedVcpu {
             Step::Call(conduit, immediate, arguments) => {
                 self.owe();
                 self.arguments = arguments;
-                let [function, ..] = arguments;
+                let [first, .., last] = arguments;
+                let function = if conduit == Conduit::Environment { last } else { first };
                 return Some(Exit::Call(Call { conduit, immediate, function }));
             }
             Step::Wait if self.pending().is_none() => return Some(Exit::Wait),
@@ -285,7 +288,7 @@ impl GuestCpu for ScriptedVcpu {
             timer: None,
             timer_line: false,
             owed: None,
-            arguments: [0; 4],
+            arguments: [0; 8],
             exits: 0,
             pc: 0,
         })
@@ -326,18 +329,17 @@ impl GuestCpu for ScriptedVcpu {
         self.pc = self.pc.wrapping_add(4);
     }
 
-    fn arguments(&self) -> [u64; 4] {
+    fn arguments(&self) -> [u64; 8] {
         self.arguments
     }
 
-    fn answer_call(&mut self, _call: Call, results: [u64; 4]) {
+    fn answer_call<const N: usize>(&mut self, _call: Call, results: [u64; N]) {
         self.settle(self.exits);
-        self.program.record(Event::Called(results));
-    }
-
-    fn answer_call_short(&mut self, _call: Call, result: u64) {
-        self.settle(self.exits);
-        self.program.record(Event::CalledShort(result));
+        let mut registers = [0; 4];
+        for (register, result) in registers.iter_mut().zip(results) {
+            *register = result;
+        }
+        self.program.record(Event::Called(N, registers));
     }
 
     fn inject(&mut self, fault: GuestFault) {

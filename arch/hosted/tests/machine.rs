@@ -266,8 +266,8 @@ fn a_scripted_guest_exits_for_what_is_not_mapped_and_records_the_answers() {
     cpu.answer_write(write, Err(GuestFault::ExternalAbort));
     let Exit::Call(call) = cpu.enter(&space, &masked) else { panic!("no call") };
     assert_eq!((call.conduit, call.function), (Conduit::Hypervisor, 0x8400_0000));
-    assert_eq!(cpu.arguments(), [0x8400_0000, 1, 2, 3]);
-    cpu.answer_call_short(call, 0x1_0001);
+    assert_eq!(cpu.arguments(), [0x8400_0000, 1, 2, 3, 0, 0, 0, 0]);
+    cpu.answer_call(call, [0x1_0001]);
     assert!(matches!(cpu.enter(&space, &masked), Exit::Fault(GuestFault::Undefined)));
     cpu.inject(GuestFault::Undefined);
     assert!(matches!(cpu.enter(&space, &masked), Exit::Yield));
@@ -278,7 +278,7 @@ fn a_scripted_guest_exits_for_what_is_not_mapped_and_records_the_answers() {
         [
             Event::Read(Ok(0x90)),
             Event::Wrote(Err(GuestFault::ExternalAbort)),
-            Event::CalledShort(0x1_0001),
+            Event::Called(1, [0x1_0001, 0, 0, 0]),
             Event::Injected(GuestFault::Undefined),
         ]
     );

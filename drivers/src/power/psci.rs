@@ -38,7 +38,7 @@ fn start(node: &Node<'_>) -> Result<Running, Declined> {
 
 /// The first result, of which 32 bits count.
 fn call(function: u32) -> Option<u32> {
-    let [result, ..] = Machine::call_firmware([u64::from(function), 0, 0, 0])?;
+    let [result, ..] = Machine::call_firmware([u64::from(function), 0, 0, 0, 0, 0, 0, 0])?;
     // NOT_SUPPORTED and its like are negative.
     let result = result as u32;
     (result >> 31 == 0).then_some(result)

@@ -67,7 +67,7 @@ pub(crate) fn call<C: GuestCpu>(
 ) -> ControlFlow<Stop> {
     // The identifier is in W0.
     if call.function & 0xffff_ffff == psci::VERSION.into() && call.immediate == 0 {
-        cpu.answer_call_short(call, psci::VERSION_1_1.into());
+        cpu.answer_call(call, [psci::VERSION_1_1.into()]);
         return Continue(());
     }
     any(cpu, call, index, siblings, buses)
@@ -85,30 +85,29 @@ fn any<C: GuestCpu>(
         // Nobody defines such calls (DEN0028, 2.9: the immediate must be zero).
         let what = format_args!("calls the hypervisor with immediate {:#x}", call.immediate);
         buses.complain(Machine::now(), index, what);
-        // Answered with what it brought: no register changes.
-        let arguments = cpu.arguments();
-        cpu.answer_call(call, arguments);
+        // No register changes.
+        cpu.answer_call(call, []);
         cpu.inject(GuestFault::Undefined);
         return Continue(());
     }
     match answer(cpu.arguments(), siblings) {
-        Answer::One(result) => cpu.answer_call_short(call, result),
+        Answer::One(result) => cpu.answer_call(call, [result]),
         Answer::Four(results) => cpu.answer_call(call, results),
         Answer::Stop(stop) => {
-            cpu.answer_call_short(call, Status::Success.register());
+            cpu.answer_call(call, [Status::Success.register()]);
             return Break(stop);
         }
         Answer::Gone(request) => {
             // Answered although nobody will see it: the CPU starts anew or not at all.
-            cpu.answer_call_short(call, Status::Success.register());
+            cpu.answer_call(call, [Status::Success.register()]);
             return Break(Stop::Power(request));
         }
     }
     Continue(())
 }
 
-fn answer(arguments: [u64; 4], siblings: &dyn Siblings) -> Answer {
-    let [function, first, second, third] = arguments;
+fn answer(arguments: [u64; 8], siblings: &dyn Siblings) -> Answer {
+    let [function, first, second, third, ..] = arguments;
     let function = word(function);
     let wide = FunctionId::new(function).is_64bit();
     // Arguments of 32-bit calls are in W1 to W3.

@@ -108,7 +108,7 @@ impl Fixture {
     }
     fn short(&mut self, arguments: [u64; 4]) -> i64 {
         match self.call(arguments) {
-            Event::CalledShort(result) => result as i64,
+            Event::Called(1, [result, ..]) => result as i64,
             other => panic!("{other:?}"),
         }
     }
@@ -217,7 +217,7 @@ fn changes_of_power_stop_the_cpu() {
     // Suspending is waiting.
     f.program.then(Step::hvc([0xc400_0001, 0, 0, 0])).then(Step::Yield);
     assert_eq!(f.runner.run(), Stop::Idle);
-    assert_eq!(f.program.take_events(), [Event::CalledShort(0)]);
+    assert_eq!(f.program.take_events(), [Event::Called(1, [0; 4])]);
     assert_eq!(f.runner.run(), Stop::Yield);
     assert_eq!(f.short([0xc400_0001, 1 << 30, 0, 0]), -2);
 }
@@ -228,10 +228,10 @@ fn random_bits_come_as_many_as_were_asked_for() {
     assert_eq!(f.short([0x8400_0050, 0, 0, 0]), 0x1_0000);
     assert_eq!(f.short([0x8400_0051, 0xc400_0053, 0, 0]), 0);
     assert_eq!(f.short([0x8400_0051, 0xc400_0003, 0, 0]), -1);
-    let Event::Called([0, 0, 0, a]) = f.call([0xc400_0053, 64, 0, 0]) else { panic!() };
-    let Event::Called([0, 0, 0, b]) = f.call([0xc400_0053, 64, 0, 0]) else { panic!() };
+    let Event::Called(4, [0, 0, 0, a]) = f.call([0xc400_0053, 64, 0, 0]) else { panic!() };
+    let Event::Called(4, [0, 0, 0, b]) = f.call([0xc400_0053, 64, 0, 0]) else { panic!() };
     assert_ne!(a, b);
-    let Event::Called([0, 0, 0, few]) = f.call([0xc400_0053, 8, 0, 0]) else { panic!() };
+    let Event::Called(4, [0, 0, 0, few]) = f.call([0xc400_0053, 8, 0, 0]) else { panic!() };
     assert!(few < 256);
     assert_eq!(f.short([0xc400_0053, 193, 0, 0]), -2);
     assert_eq!(f.short([0x8400_0053, 97, 0, 0]), -2);
@@ -246,14 +246,14 @@ fn unknown_calls_are_answered_as_the_standard_says() {
     for unknown in [0u64, 0x8400_0014, 0x8600_0000, 0xffff_ffff, 0x0400_0000] {
         assert_eq!(f.short([unknown, 1, 2, 3]), -1, "{unknown:#x}");
     }
-    f.program.then(Step::Call(Conduit::Firmware, 0, [0x8400_0000, 0, 0, 0]));
-    f.program.then(Step::Call(Conduit::Hypervisor, 5, [0x8400_0000, 1, 2, 3]));
+    f.program.then(Step::Call(Conduit::Firmware, 0, [0x8400_0000, 0, 0, 0, 0, 0, 0, 0]));
+    f.program.then(Step::Call(Conduit::Hypervisor, 5, [0x8400_0000, 1, 2, 3, 0, 0, 0, 0]));
     assert_eq!(f.runner.run(), Stop::Idle);
     assert_eq!(
         f.program.take_events(),
         [
-            Event::CalledShort(0x1_0001),
-            Event::Called([0x8400_0000, 1, 2, 3]),
+            Event::Called(1, [0x1_0001, 0, 0, 0]),
+            Event::Called(0, [0; 4]),
             Event::Injected(GuestFault::Undefined),
         ]
     );

@@ -414,21 +414,16 @@ impl GuestCpu for VirtualCpu {
     }
 
     #[inline]
-    fn arguments(&self) -> [u64; 4] {
-        let [x0, x1, x2, x3, ..] = self.0.gprs.x;
-        [x0, x1, x2, x3]
+    fn arguments(&self) -> [u64; 8] {
+        let [x0, x1, x2, x3, x4, x5, x6, x7, ..] = self.0.gprs.x;
+        [x0, x1, x2, x3, x4, x5, x6, x7]
     }
 
     #[inline]
-    fn answer_call(&mut self, _call: Call, results: [u64; 4]) {
-        let [x0, x1, x2, x3, ..] = &mut self.0.gprs.x;
-        [*x0, *x1, *x2, *x3] = results;
-    }
-
-    #[inline]
-    fn answer_call_short(&mut self, _call: Call, result: u64) {
-        let [x0, ..] = &mut self.0.gprs.x;
-        *x0 = result;
+    fn answer_call<const N: usize>(&mut self, _call: Call, results: [u64; N]) {
+        for (x, result) in self.0.gprs.x.iter_mut().zip(results) {
+            *x = result;
+        }
     }
 
     fn inject(&mut self, fault: GuestFault) {

@@ -93,7 +93,9 @@ fn a_cpu_powers_another_on_and_off() {
     let answers: Vec<i64> = first
         .take_events()
         .iter()
-        .filter_map(|event| if let Event::CalledShort(result) = event { Some(*result as i64) } else { None })
+        .filter_map(
+            |event| if let Event::Called(1, [result, ..]) = event { Some(*result as i64) } else { None },
+        )
         .collect();
     // Whether the other one runs already when it is ordered a second time is nobody's promise.
     assert!(matches!(answers[..], [0, -4 | -5, -9, -2]), "{answers:?}");
