@@ -160,9 +160,9 @@ fn no_two_devices_answer_to_the_same_name() {
     assert_eq!(names.len(), count);
 }
 
-/// The trees of `guests/`, compiled.
+/// The trees of `guests/aarch64`, compiled.
 fn guest_trees() -> Vec<(std::string::String, Tree)> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../guests");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../guests/aarch64");
     let mut trees = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

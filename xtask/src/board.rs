@@ -4,16 +4,17 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::arch::{self, Arch};
 use crate::context::{Context, read_text};
 
 /// What `boards/NAME.toml` says.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Board {
     pub(crate) name: String,
     /// One line for people.
     pub(crate) description: String,
-    /// The emulator's program.
-    pub(crate) program: String,
+    /// Of its processors.
+    pub(crate) arch: &'static Arch,
     /// The value of `-M`.
     pub(crate) machine: String,
     /// The value of `-cpu`; none where the machine has only one kind.
@@ -42,8 +43,7 @@ impl Board {
 
     fn parse(name: &str, text: &str) -> Result<Self> {
         let table: toml::Table = text.parse().map_err(|error| anyhow::anyhow!("{error}"))?;
-        let known =
-            ["description", "program", "machine", "cpu", "cpus", "cpus-most", "memory", "tree", "words"];
+        let known = ["description", "arch", "machine", "cpu", "cpus", "cpus-most", "memory", "tree", "words"];
         if let Some(word) = table.keys().find(|key| !known.contains(&key.as_str())) {
             bail!("`{word}` is no property of a board");
         }
@@ -56,7 +56,7 @@ impl Board {
         Ok(Self {
             name: name.to_owned(),
             description: needed("description")?,
-            program: needed("program")?,
+            arch: text("arch").map_or(Ok(arch::DEFAULT), |name| Arch::find(&name))?,
             machine: needed("machine")?,
             cpu: text("cpu"),
             cpus: number("cpus").context("`cpus` is missing or no number")?,
@@ -114,6 +114,8 @@ mod tests {
     fn a_wrong_property_is_named() {
         let error = Board::parse("x", "colour = 'red'").unwrap_err();
         assert!(error.to_string().contains("colour"));
-        assert!(Board::parse("x", "description = 'x'").unwrap_err().to_string().contains("program"));
+        let error = Board::parse("x", "description = 'x'\narch = 'z80'").unwrap_err();
+        assert!(error.to_string().contains("z80"));
+        assert!(Board::parse("x", "description = 'x'").unwrap_err().to_string().contains("machine"));
     }
 }

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 
 use anyhow::{Context as _, Result};
 
+use crate::arch;
 use crate::args::{Command, Opt, Parsed};
 use crate::context::Context;
 use crate::setup::toolchain::Toolchain;
@@ -33,7 +34,8 @@ fn clean(context: &Context, parsed: &Parsed) -> Result<()> {
         }
     };
     // Only what xtask makes: with --output the folder may hold other things of the user's.
-    let ours = ["aarch64", "bench", "guests", "run", "test"];
+    let ours: Vec<&str> =
+        arch::ALL.iter().map(|arch| arch.name).chain(["bench", "guests", "run", "test"]).collect();
     let fetched = ["cache", "images"];
     for entry in entries.flatten() {
         let name = entry.file_name();

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
+use crate::arch::Arch;
 use crate::args::Parsed;
 
 /// The places and the common switches.
@@ -46,9 +47,9 @@ impl Context {
         self.out.join("cache")
     }
 
-    /// Guest kernels, initial RAM disks, firmware and board device trees, ready to use.
-    pub(crate) fn images(&self) -> PathBuf {
-        self.out.join("images")
+    /// Guest kernels, initial RAM disks, firmware and board device trees of an architecture, ready to use.
+    pub(crate) fn images(&self, arch: &Arch) -> PathBuf {
+        self.out.join("images").join(arch.name)
     }
 
     /// Cargo's target folder, as cargo itself chooses it.

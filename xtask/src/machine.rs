@@ -9,6 +9,7 @@ use std::sync::Mutex;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
+use crate::arch::Arch;
 use crate::board::Board;
 use crate::context::{Context, is_fresh, make_folder, read, write};
 use crate::cpio::Archive;
@@ -18,7 +19,7 @@ use crate::shell;
 /// What the hypervisor does at start unless told otherwise.
 const BOOT_COMMAND: &str = "vfs mount initrd /;vfs run /boot.xscript";
 
-/// The folder of device trees that describe guests, in the sources and in the archive.
+/// The folder of device trees that describe guests; in the sources one for each architecture.
 const GUESTS: &str = "guests";
 
 /// The tree of guests that run our own test program, and the program's name in the archive.
@@ -54,7 +55,7 @@ pub(crate) struct Machine {
 #[derive(Clone)]
 pub(crate) struct Guests {
     pub(crate) count: u32,
-    /// The name of their tree in `guests/`, without `.dts`.
+    /// The name of their tree in `guests/ARCH/`, without `.dts`.
     pub(crate) tree: String,
     /// Virtual CPUs of each.
     pub(crate) cpus: u32,
@@ -68,11 +69,12 @@ pub(crate) struct Guests {
     pub(crate) append: Option<String>,
 }
 
-impl Default for Guests {
-    fn default() -> Self {
+impl Guests {
+    /// One guest of the architecture's usual kind.
+    pub(crate) fn of(arch: &Arch) -> Self {
         Self {
             count: 1,
-            tree: "virt-v8".to_owned(),
+            tree: arch.guest.to_owned(),
             cpus: 1,
             kernel: None,
             initrd: None,
@@ -94,12 +96,13 @@ pub(crate) enum Terminal {
 impl Machine {
     /// The board as it is, with one guest.
     pub(crate) fn new(board: Board) -> Self {
+        let guests = Guests::of(board.arch);
         Self {
             board,
             cpu: None,
             cpus: None,
             memory: None,
-            guests: Guests::default(),
+            guests,
             boot_command: None,
             append: String::new(),
             attach: false,
@@ -119,7 +122,7 @@ impl Machine {
         );
         let needed = MEMORY_BESIDE_GUESTS + MEMORY_OF_A_GUEST * u64::from(self.guests.count);
         let memory = self.memory.unwrap_or_else(|| board.memory.max(needed.next_multiple_of(1024)));
-        let mut qemu = Command::new(&board.program);
+        let mut qemu = Command::new(board.arch.emulator.program);
         qemu.args(["-M", &board.machine]);
         if let Some(cpu) = self.cpu.as_ref().or(board.cpu.as_ref()) {
             qemu.args(["-cpu", cpu]);
@@ -139,7 +142,7 @@ impl Machine {
             Terminal::Pipes => qemu.args(["-serial", "stdio", "-monitor", "none"]),
         };
         if let Some(tree) = &board.tree {
-            qemu.arg("-dtb").arg(context.images().join(tree));
+            qemu.arg("-dtb").arg(context.images(board.arch).join(tree));
         }
         qemu.args(&board.words);
         Ok(qemu)
@@ -167,7 +170,8 @@ impl Machine {
 
     /// Writes the archive that goes with it.
     pub(crate) fn write_archive(&self, context: &Context, path: &Path) -> Result<()> {
-        let trees = compile_trees(context)?;
+        let arch = self.board.arch;
+        let trees = compile_trees(context, arch)?;
         if context.dry_run {
             eprintln!("# then packs the guests' trees and images into {}", context.show(path));
             return Ok(());
@@ -175,7 +179,7 @@ impl Machine {
         let wanted = &self.guests.tree;
         if self.guests.count > 0 && !trees.iter().any(|(name, _)| name == wanted) {
             let names: Vec<&str> = trees.iter().map(|(name, _)| name.as_str()).collect();
-            bail!("there is no guest `{wanted}` in {GUESTS}/; there are: {}", names.join(", "));
+            bail!("there is no guest `{wanted}` in {GUESTS}/{}; there are: {}", arch.name, names.join(", "));
         }
         let mut archive = Archive::default();
         archive.file("/boot.xscript", 0o644, self.boot_script()?.as_bytes());
@@ -189,7 +193,7 @@ impl Machine {
         for (image, own) in
             [(Image::Linux, &self.guests.kernel), (Image::Initrd, &self.guests.initrd), (Image::UBoot, &None)]
         {
-            let file = own.clone().unwrap_or_else(|| image.path(context));
+            let file = own.clone().unwrap_or_else(|| image.path(context, arch));
             archive.file(&format!("/images/{}", image.name()), 0o644, &read(&file)?);
         }
         if let Some(program) = &self.guests.test_guest {
@@ -247,17 +251,17 @@ impl Machine {
     }
 }
 
-/// Compiles every guest tree, and returns their names and files.
-fn compile_trees(context: &Context) -> Result<Vec<(String, PathBuf)>> {
+/// Compiles the architecture's guest trees, and returns their names and files.
+fn compile_trees(context: &Context, arch: &Arch) -> Result<Vec<(String, PathBuf)>> {
     // Tests prepare several machines at a time.
     static ALONE: Mutex<()> = Mutex::new(());
     let _alone = ALONE.lock();
-    let folder = context.root.join(GUESTS);
+    let folder = context.root.join(GUESTS).join(arch.name);
     let entries = fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
     let mut files: Vec<PathBuf> =
         entries.flatten().map(|entry| entry.path()).filter(|path| path.is_file()).collect();
     files.sort();
-    let made = context.out.join(GUESTS);
+    let made = context.out.join(GUESTS).join(arch.name);
     make_folder(&made)?;
     let mut trees = Vec::new();
     for source in files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "dts")) {
@@ -296,7 +300,7 @@ mod tests {
         Machine::new(Board {
             name: "b".to_owned(),
             description: String::new(),
-            program: "qemu".to_owned(),
+            arch: crate::arch::DEFAULT,
             machine: "virt".to_owned(),
             cpu: None,
             cpus: 1,

@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+mod arch;
 mod args;
 mod bench;
 mod board;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
 
+use crate::arch;
 use crate::args::{self, Command, Opt, Parsed};
 use crate::board::{self, Board};
 use crate::build::{self, Profile};
@@ -40,7 +41,7 @@ Ctrl-C goes to the guest. Ctrl-A x ends QEMU whatever state it is in; Ctrl-A c i
         Opt::value("memory", "SIZE", "the machine's memory: 512M, 4G (1G, more if the guests need it)"),
         Opt::value("guests", "N", "how many guests to start (1); each has 256 MiB"),
         Opt::switch("no-guests", "start none; their trees and images are there to be loaded by hand"),
-        Opt::value("guest", "NAME", "the guests' tree: one of guests/*.dts (virt-v8)"),
+        Opt::value("guest", "NAME", "the guests' tree: one of guests/*/*.dts (virt-v8, virt64)"),
         Opt::value("guest-cpus", "N", "virtual CPUs of each guest (1)"),
         Opt::value("kernel", "FILE", "a kernel for the guests instead of Debian's: Image or Image.gz"),
         Opt::value("initrd", "FILE", "an initial RAM file system for the guests instead of the busybox"),
@@ -61,6 +62,7 @@ Ctrl-C goes to the guest. Ctrl-A x ends QEMU whatever state it is in; Ctrl-A c i
         ("cargo xtask run", "one Debian guest on QEMU's virt board with a GICv3"),
         ("cargo xtask run --guests 2 --cpu max", "two of them, on a CPU with everything that QEMU knows"),
         ("cargo xtask run --board zcu102", "the same image on another board"),
+        ("cargo xtask run --board qemu-riscv64-virt", "another architecture"),
         (
             "cargo xtask run --kernel Image --initrd root.cpio.gz --append 'console=ttyAMA0 quiet'",
             "your own kernel as a guest",
@@ -75,16 +77,17 @@ Ctrl-C goes to the guest. Ctrl-A x ends QEMU whatever state it is in; Ctrl-A c i
 fn run(context: &Context, parsed: &Parsed) -> Result<()> {
     if parsed.value("board") == Some("list") {
         for name in board::names(context)? {
-            println!("{name:<12} {}", Board::load(context, &name)?.description);
+            println!("{name:<18} {}", Board::load(context, &name)?.description);
         }
         return Ok(());
     }
     let mut machine = machine(context, parsed)?;
     let profile = Profile::chosen(parsed)?;
-    setup::prepare_machine(context)?;
-    let built = build::build(context, profile)?;
+    let arch = machine.board.arch;
+    setup::prepare_machine(context, arch)?;
+    let built = build::build(context, arch, profile)?;
     if machine.guests.tree == TEST_GUEST {
-        machine.guests.test_guest = Some(build::test_guest(context)?);
+        machine.guests.test_guest = Some(build::test_guest(context, arch)?);
     }
     let archive = context.out.join("run/host.cpio");
     machine.write_archive(context, &archive)?;
@@ -98,7 +101,7 @@ fn run(context: &Context, parsed: &Parsed) -> Result<()> {
 
 /// The machine that the options describe.
 fn machine(context: &Context, parsed: &Parsed) -> Result<Machine> {
-    let board = Board::load(context, parsed.value("board").unwrap_or("virt-gicv3"))?;
+    let board = Board::load(context, parsed.value("board").unwrap_or(arch::DEFAULT.board))?;
     let mut machine = Machine::new(board);
     machine.cpu = parsed.value("cpu").map(str::to_owned);
     machine.cpus = parsed.number("cpus")?;
@@ -106,7 +109,7 @@ fn machine(context: &Context, parsed: &Parsed) -> Result<Machine> {
     machine.boot_command = parsed.value("bootcmd").map(str::to_owned);
     machine.append = parsed.value("host-append").unwrap_or_default().to_owned();
     let without = parsed.flag("no-guests") || machine.boot_command.is_some();
-    let defaults = Guests::default();
+    let defaults = Guests::of(machine.board.arch);
     machine.guests = Guests {
         count: if without { 0 } else { parsed.number("guests")?.unwrap_or(defaults.count) },
         tree: parsed.value("guest").map_or(defaults.tree, str::to_owned),

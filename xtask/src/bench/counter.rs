@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
+use crate::arch::Arch;
 use crate::context::{Context, is_fresh, make_folder, read_text, write};
 use crate::shell;
 
-/// The data register of the virt board's UART.
-const UART: &str = "0x9000000";
-
 /// The compiled plugin.
 pub(super) struct Counter {
+    /// The data register of the board's UART.
+    uart: u64,
     library: PathBuf,
 }
 
@@ -44,7 +44,7 @@ impl Counts {
 
 impl Counter {
     /// Compiles the plugin if it is out of date.
-    pub(super) fn build(context: &Context) -> Result<Self> {
+    pub(super) fn build(context: &Context, arch: &Arch) -> Result<Self> {
         let source = context.root.join("tests/plugin/elcount.c");
         let folder = context.out.join("bench");
         make_folder(&folder)?;
@@ -61,7 +61,7 @@ impl Counter {
                 .arg(&source);
             shell::logged(context, &mut compile, &folder.join("elcount.log"))?;
         }
-        Ok(Self { library })
+        Ok(Self { uart: arch.uart, library })
     }
 
     fn results(context: &Context) -> PathBuf {
@@ -74,9 +74,10 @@ impl Counter {
         let file = context.out.join("bench/marks");
         write(&file, format!("{}\n", marks.join("\n")).as_bytes())?;
         let plugin = format!(
-            "{},out={},uart={UART},marks={}",
+            "{},out={},uart={:#x},marks={}",
             self.library.display(),
             Self::results(context).display(),
+            self.uart,
             file.display()
         );
         ensure!(plugin.matches(',').count() == 3, "QEMU wants an output folder without a comma in its name");

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::arch;
 use crate::args::{Command, Opt, Parsed};
 use crate::board::Board;
 use crate::build::{self, Profile};
@@ -32,6 +33,7 @@ It measures: from power-on to the first line and to the prompt; a whole quiet Li
 with and without the hypervisor; and what a small guest program (tests/guests) measures with its own
 counter. The table shows each figure, what it must be, and the native one beside it.",
     options: &[
+        build::BOARD,
         Opt::value("json", "FILE", "also write a list of name, value, unit and native"),
         Opt::switch("strict", "fail if a figure is not what it must be"),
         Opt::value("patience", "N", "wait N times as long, on a slow machine (1)"),
@@ -44,8 +46,8 @@ counter. The table shows each figure, what it must be, and the native one beside
 /// What QEMU is told so that a run repeats to the instruction.
 const REPEATABLE: &[&str] = &["-icount", "shift=0,sleep=off", "-rtc", "base=2026-01-01T00:00:00,clock=vm"];
 
-/// The guest kernel's command line: nothing random, nothing on the console that is not asked for.
-const LINUX: &str = "console=ttyAMA0 quiet nokaslr";
+/// What the guest kernel's command line has beside its console: nothing random, nothing that is not asked for.
+const QUIET: &str = "quiet nokaslr";
 
 /// The guest's shell is waiting.
 const SHELL: &str = "guest:/# ";
@@ -60,6 +62,7 @@ const SECONDS: u64 = 240;
 /// What all runs have in common.
 struct Bench<'a> {
     context: &'a Context,
+    board: Board,
     counter: Counter,
     image: PathBuf,
     test_guest: PathBuf,
@@ -67,15 +70,19 @@ struct Bench<'a> {
 }
 
 fn run(context: &Context, parsed: &Parsed) -> Result<()> {
-    setup::prepare_machine(context)?;
-    let image = build::build(context, Profile::Release)?.image;
-    let test_guest = build::test_guest(context)?;
-    let counter = Counter::build(context)?;
+    let board = match build::board(context, parsed)? {
+        Some(board) => board,
+        None => Board::load(context, arch::DEFAULT.board)?,
+    };
+    setup::prepare_machine(context, board.arch)?;
+    let image = build::build(context, board.arch, Profile::Release)?.image;
+    let test_guest = build::test_guest(context, board.arch)?;
+    let counter = Counter::build(context, board.arch)?;
     let patience = parsed.number("patience")?.unwrap_or(1).max(1);
     if context.dry_run {
         return Ok(());
     }
-    let bench = Bench { context, counter, image, test_guest, patience };
+    let bench = Bench { context, board, counter, image, test_guest, patience };
     let mut figures = Figures::default();
     figures.add("image file", std::fs::metadata(&bench.image)?.len(), "bytes", None);
     bench.power_on(&mut figures)?;
@@ -94,11 +101,11 @@ fn run(context: &Context, parsed: &Parsed) -> Result<()> {
 
 impl Bench<'_> {
     /// The machine that everything is counted on.
-    fn machine(&self) -> Result<Machine> {
-        let mut machine = Machine::new(Board::load(self.context, "virt-gicv3")?);
-        machine.board.machine.push_str(",dtb-randomness=off");
+    fn machine(&self) -> Machine {
+        let mut machine = Machine::new(self.board.clone());
+        machine.board.machine.push_str(self.board.arch.repeatable);
         machine.words.extend(REPEATABLE.iter().map(|word| (*word).to_owned()));
-        Ok(machine)
+        machine
     }
 
     /// Runs the hypervisor until its console shows the last mark; returns the counts at each mark
@@ -122,7 +129,7 @@ impl Bench<'_> {
         if self.context.verbose {
             eprintln!("+ {}", crate::shell::show(qemu));
         }
-        let mut console = Console::start(qemu, &log, self.patience, false)?;
+        let mut console = Console::start(self.board.arch, qemu, &log, self.patience, false)?;
         let result = console.expect(marks.last().copied().unwrap_or(PROMPT), SECONDS);
         // The plugin counts after the letter is out: a moment later than it can be read here.
         let counts = result.as_ref().ok().map(|_| self.counter.wait(self.context, marks.len()));
@@ -132,7 +139,7 @@ impl Bench<'_> {
     }
 
     fn power_on(&self, figures: &mut Figures) -> Result<()> {
-        let mut machine = self.machine()?;
+        let mut machine = self.machine();
         machine.guests.count = 0;
         let (counts, _) = self.measure("power-on", &mut machine, &["", PROMPT])?;
         for (name, counts) in ["power-on to first line", "power-on to prompt"].iter().zip(&counts) {
@@ -144,7 +151,7 @@ impl Bench<'_> {
     /// The guest program prints lines `BENCH name value unit`, a dash for each blank in a name; on the
     /// bare machine it gives the native figures.
     fn program(&self, figures: &mut Figures) -> Result<()> {
-        let mut machine = self.machine()?;
+        let mut machine = self.machine();
         machine.guests.tree = TEST_GUEST.to_owned();
         machine.guests.append = Some(PROGRAM.to_owned());
         machine.guests.test_guest = Some(self.test_guest.clone());
@@ -157,15 +164,17 @@ impl Bench<'_> {
     }
 
     fn linux(&self, figures: &mut Figures) -> Result<()> {
-        let mut machine = self.machine()?;
-        machine.guests.append = Some(LINUX.to_owned());
+        let mut machine = self.machine();
+        let append = format!("console={} {QUIET}", self.board.arch.console);
+        machine.guests.append = Some(append.clone());
         machine.attach = true;
         let (hosted, _) = self.measure("linux", &mut machine, &[SHELL])?;
         // What came before is the hypervisor's own start and the copying of the guest's images.
         let before = Counter::guest_began(self.context)?.hypervisor();
-        let [kernel, initrd] = [Image::Linux, Image::Initrd].map(|image| image.path(self.context).into());
+        let [kernel, initrd] =
+            [Image::Linux, Image::Initrd].map(|image| image.path(self.context, self.board.arch).into());
         let words =
-            ["-kernel".into(), kernel, "-initrd".into(), initrd, "-append".into(), OsString::from(LINUX)];
+            ["-kernel".into(), kernel, "-initrd".into(), initrd, "-append".into(), OsString::from(append)];
         let (native, _) = self.native("native-linux", &words, SHELL)?;
         if let (Some(hosted), Some(native)) = (hosted.first(), native.first()) {
             figures.add("EL2 in a Linux boot", hosted.hypervisor() - before, "instructions", Some(0));
@@ -178,7 +187,7 @@ impl Bench<'_> {
     /// Something on the same machine without the hypervisor.
     fn native(&self, name: &str, words: &[OsString], mark: &str) -> Result<(Vec<Counts>, String)> {
         eprintln!("measuring: {name}");
-        let mut machine = self.machine()?;
+        let mut machine = self.machine();
         machine.board.machine = machine.board.machine.replace("virtualization=on", "virtualization=off");
         machine.memory = Some(256);
         let mut qemu = machine.bare(self.context, Terminal::Pipes)?;

@@ -5,7 +5,7 @@
 //!
 //! | symbol | meaning |
 //! |---|---|
-//! | `__image_start` | the first byte, where the Linux arm64 Image header stands |
+//! | `__image_start` | the first byte, where the header of a Linux Image stands |
 //! | `__image_end` | the end of the zeroed data, page aligned |
 //! | `__symbols_info` | eight bytes in the data: offset and length of the symbols, 0 where there are none |
 
@@ -17,12 +17,11 @@ use object::read::elf::{ElfFile64, ProgramHeader as _};
 use object::{LittleEndian, Object as _, ObjectSection as _, ObjectSymbol as _, SectionKind};
 
 use super::symbols;
+use crate::arch::Arch;
 
 /// Where the Image header says how much memory the image takes, file and zeroed data
-/// (Documentation/arch/arm64/booting.rst).
+/// (Documentation/arch/arm64/booting.rst, Documentation/arch/riscv/boot-image-header.rst).
 const HEADER_IMAGE_SIZE: usize = 16;
-/// Where the Image header has its magic number.
-const HEADER_MAGIC: usize = 56;
 /// A link script that goes wrong easily asks for gigabytes.
 const LARGEST: u64 = 64 << 20;
 
@@ -48,7 +47,7 @@ impl fmt::Display for Sizes {
 }
 
 /// Makes the flat image.
-pub(crate) fn image(elf: &[u8]) -> Result<(Vec<u8>, Sizes)> {
+pub(crate) fn image(arch: &Arch, elf: &[u8]) -> Result<(Vec<u8>, Sizes)> {
     let elf = ElfFile64::<LittleEndian>::parse(elf).context("this is no 64-bit little-endian ELF file")?;
     let (base, mut image) = load(&elf)?;
     let mut sizes = section_sizes(&elf);
@@ -62,8 +61,9 @@ pub(crate) fn image(elf: &[u8]) -> Result<(Vec<u8>, Sizes)> {
     let end = address("__image_end").context("there is no symbol __image_end")?;
     ensure!(end > start && end - start < LARGEST, "__image_end is {end:#x}, which makes no sense");
     ensure!(
-        image.get(HEADER_MAGIC..HEADER_MAGIC + 4) == Some(b"ARM\x64"),
-        "the image does not begin with the header of a Linux arm64 Image"
+        arch.is_flat_kernel(&image),
+        "the image does not begin with the header of a Linux {} Image",
+        arch.name
     );
 
     let mut memory = end - start;

@@ -1,4 +1,4 @@
-//! `cargo xtask build`: the hypervisor as a flat arm64 `Image` with its own symbol table.
+//! `cargo xtask build`: the hypervisor as a flat Linux `Image` with its own symbol table.
 
 mod flat;
 mod symbols;
@@ -7,10 +7,20 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
+use crate::arch::{self, Arch};
 use crate::args::{Command, Opt, Parsed};
+use crate::board::Board;
 use crate::context::{Context, read, write_if_changed};
-use crate::setup::toolchain::{self, TARGET};
+use crate::setup::toolchain;
 use crate::shell;
+
+/// What the option `--board` of several sub-commands says.
+pub(crate) const BOARD: Opt = Opt::value("board", "NAME", "for the architecture of this board (virt-gicv3)");
+
+/// The board that was named, if one was.
+pub(crate) fn board(context: &Context, parsed: &Parsed) -> Result<Option<Board>> {
+    parsed.value("board").map(|name| Board::load(context, name)).transpose()
+}
 
 /// What the options `--release` and `--debug` of several sub-commands say.
 pub(crate) const RELEASE: Opt =
@@ -25,18 +35,23 @@ pub(crate) const COMMAND: Command = Command {
     summary: "Build the hypervisor's image",
     about: "\
 Builds the crate `xvisor` for the hypervisor's target with ordinary cargo, lays the ELF file's segments
-out as a flat file, which is a Linux arm64 Image (QEMU -kernel, U-Boot booti and GRUB linux start it),
+out as a flat file, which is a Linux Image of its architecture (QEMU -kernel and U-Boot booti start it),
 and puts the table of function names behind it, from which a panic's backtrace takes its names.
 
-It makes build/aarch64/release/xvisor.img, and xvisor.elf beside it for a debugger.",
-    options: &[RELEASE, DEBUG],
+It makes build/aarch64/release/xvisor.img, and xvisor.elf beside it for a debugger. One image runs on all
+boards of an architecture.",
+    options: &[BOARD, RELEASE, DEBUG],
     operands: "",
     examples: &[
         ("cargo xtask build", "build/aarch64/release/xvisor.img"),
+        ("cargo xtask build --board qemu-riscv64-virt", "build/riscv64/release/xvisor.img"),
         ("cargo xtask build --debug --verbose", "a debug build, showing the cargo command"),
         ("cargo xtask build --output /tmp/x", "leave the source tree untouched"),
     ],
-    run: |context, parsed| build(context, Profile::chosen(parsed)?).map(drop),
+    run: |context, parsed| {
+        let arch = board(context, parsed)?.map_or(arch::DEFAULT, |board| board.arch);
+        build(context, arch, Profile::chosen(parsed)?).map(drop)
+    },
 };
 
 /// How the hypervisor is compiled.
@@ -76,18 +91,26 @@ pub(crate) struct Built {
 }
 
 /// Builds the hypervisor.
-pub(crate) fn build(context: &Context, profile: Profile) -> Result<Built> {
-    package(context, profile, "xvisor", "xvisor")
+pub(crate) fn build(context: &Context, arch: &Arch, profile: Profile) -> Result<Built> {
+    package(context, arch, profile, "xvisor", "xvisor")
 }
 
 /// Builds the program that guests run in tests and benches, and returns its image.
-pub(crate) fn test_guest(context: &Context) -> Result<PathBuf> {
-    Ok(package(context, Profile::Release, "test-guests", "test-guest")?.image)
+pub(crate) fn test_guest(context: &Context, arch: &Arch) -> Result<PathBuf> {
+    Ok(package(context, arch, Profile::Release, TEST_GUESTS, "test-guest")?.image)
+}
+
+/// The package of the program that guests run in tests and benches.
+pub(crate) const TEST_GUESTS: &str = "test-guests";
+
+/// Whether that program has been written for this architecture: there is a link script.
+pub(crate) fn has_test_guest(context: &Context, arch: &Arch) -> bool {
+    context.root.join("tests/guests/link").join(format!("{}.ld", arch.name)).is_file()
 }
 
 /// Builds the program `binary` of a package, lays it out flat, and prints its sizes.
-fn package(context: &Context, profile: Profile, package: &str, binary: &str) -> Result<Built> {
-    let toolchain = toolchain::prepare(context)?;
+fn package(context: &Context, arch: &Arch, profile: Profile, package: &str, binary: &str) -> Result<Built> {
+    let toolchain = toolchain::prepare(context, arch)?;
     let mut cargo = toolchain.cargo_for_target(context, "build");
     cargo.args(["--package", package]);
     if profile == Profile::Release {
@@ -95,16 +118,16 @@ fn package(context: &Context, profile: Profile, package: &str, binary: &str) -> 
     }
     shell::run(context, &mut cargo)?;
 
-    let folder = context.out.join("aarch64").join(profile.folder());
+    let folder = context.out.join(arch.name).join(profile.folder());
     let built =
         Built { image: folder.join(format!("{binary}.img")), elf: folder.join(format!("{binary}.elf")) };
     if context.dry_run {
         eprintln!("# then packs the ELF file's segments and symbols into {}", context.show(&built.image));
         return Ok(built);
     }
-    let made = context.target().join(TARGET).join(profile.folder()).join(binary);
+    let made = context.target().join(arch.target).join(profile.folder()).join(binary);
     let elf = read(&made)?;
-    let (image, sizes) = flat::image(&elf).with_context(|| format!("in {}", context.show(&made)))?;
+    let (image, sizes) = flat::image(arch, &elf).with_context(|| format!("in {}", context.show(&made)))?;
     write_if_changed(&built.elf, &elf)?;
     write_if_changed(&built.image, &image)?;
     eprintln!("{}: {sizes}", context.show(&built.image));

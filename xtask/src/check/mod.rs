@@ -8,11 +8,13 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 
+use crate::arch::Arch;
 use crate::args::{Command, Opt, Parsed};
+use crate::build;
 use crate::context::Context;
 use crate::setup::toolchain::{self, Toolchain};
 use crate::shell;
-use crate::test::BARE_METAL;
+use crate::test::bare_metal;
 
 /// The sub-command.
 pub(crate) const COMMAND: Command = Command {
@@ -25,7 +27,7 @@ In this order; a failure does not keep the later ones from being looked at:
   floors    crates depend only on what xtask/floors.toml allows their floor
   rules     house rules that can be seen in the text: the architecture only in arch/, atomics only through
             lib/atomic, unsafe only where it has a home, a file is a page or two, no names of machines
-  clippy    no warnings, for this machine and for the hypervisor's target
+  clippy    no warnings, for this machine and for the hypervisor's targets
   doc       rustdoc without warnings
 
 A breach of a rule is told with file, line and the rule's name (CONTRIBUTING.md has them).",
@@ -90,19 +92,25 @@ fn format(context: &Context) -> Result<bool> {
 fn on_this_machine(context: &Context, verb: &str) -> Process {
     let mut cargo = Toolchain::cargo(context);
     cargo.args([verb, "--workspace"]);
-    for name in BARE_METAL {
-        cargo.args(["--exclude", name]);
+    for name in bare_metal(context) {
+        cargo.args(["--exclude", &name]);
     }
     cargo
 }
 
-/// What does not compile for this machine.
-fn on_bare_metal(context: &Context, verb: &str) -> Result<Process> {
-    let mut cargo = toolchain::prepare(context)?.cargo_for_target(context, verb);
-    for name in BARE_METAL {
-        cargo.args(["--package", name]);
+/// What does not compile for this machine, for one architecture.
+fn on_bare_metal(context: &Context, arch: &Arch, verb: &str) -> Result<Process> {
+    let mut cargo = toolchain::prepare(context, arch)?.cargo_for_target(context, verb);
+    cargo.args(["--package", "xvisor", "--package", &arch.package()]);
+    if build::has_test_guest(context, arch) {
+        cargo.args(["--package", build::TEST_GUESTS]);
     }
     Ok(cargo)
+}
+
+/// Does `work` for every architecture, also after one where it does not succeed.
+fn everywhere(context: &Context, work: impl Fn(&Arch) -> Result<bool>) -> Result<bool> {
+    Arch::present(context).try_fold(true, |well, arch| Ok(work(arch)? && well))
 }
 
 fn clippy(context: &Context) -> Result<bool> {
@@ -111,13 +119,16 @@ fn clippy(context: &Context) -> Result<bool> {
     }
     let strict = ["--", "-D", "warnings"];
     let ours = succeeds(context, on_this_machine(context, "clippy").arg("--all-targets").args(strict))?;
-    let bare = succeeds(context, on_bare_metal(context, "clippy")?.args(strict))?;
+    let bare =
+        everywhere(context, |arch| succeeds(context, on_bare_metal(context, arch, "clippy")?.args(strict)))?;
     Ok(ours && bare)
 }
 
 fn documents(context: &Context) -> Result<bool> {
     let strict = ("RUSTDOCFLAGS", "-D warnings");
     let ours = succeeds(context, on_this_machine(context, "doc").arg("--no-deps").env(strict.0, strict.1))?;
-    let bare = succeeds(context, on_bare_metal(context, "doc")?.arg("--no-deps").env(strict.0, strict.1))?;
+    let bare = everywhere(context, |arch| {
+        succeeds(context, on_bare_metal(context, arch, "doc")?.arg("--no-deps").env(strict.0, strict.1))
+    })?;
     Ok(ours && bare)
 }

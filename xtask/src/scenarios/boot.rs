@@ -8,7 +8,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "boot-to-prompt",
         about: "without guests: the log, the prompt, the version, power-off",
-        board: "virt-gicv3",
+        boards: &["virt-gicv3"],
         machine: |machine| machine.guests.count = 0,
         script: |console| {
             console.expect("INIT: ", BOOT)?;
@@ -22,7 +22,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "boot-command",
         about: "vmm.bootcmd is done before the prompt, each command of it",
-        board: "virt-gicv2",
+        boards: &["virt-gicv2"],
         machine: |machine| {
             machine.guests.count = 0;
             machine.boot_command = Some("echo first;echo second".to_owned());
@@ -36,7 +36,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "reset",
         about: "`reset` starts the machine again",
-        board: "virt-gicv3",
+        boards: &["virt-gicv3"],
         machine: |machine| machine.guests.count = 0,
         script: |console| {
             console.prompt(BOOT)?;
@@ -48,7 +48,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "four-gigabytes",
         about: "4 GiB of memory are all found",
-        board: "virt-gicv3",
+        boards: &["virt-gicv3"],
         machine: |machine| {
             machine.guests.count = 0;
             machine.memory = Some(4096);

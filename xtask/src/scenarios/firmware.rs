@@ -5,8 +5,8 @@ use super::{BOOT, Scenario};
 pub(super) const SCENARIOS: &[Scenario] = &[Scenario {
     name: "u-boot",
     about: "Debian's U-Boot for QEMU's virt board reaches its prompt from the flash address",
-    board: "virt-gicv3",
-    machine: |machine| machine.guests.tree = "virt-v8-uboot".to_owned(),
+    boards: &["virt-gicv3"],
+    machine: |machine| machine.guests.tree = machine.board.arch.firmware_guest.to_owned(),
     script: |console| {
         console.prompt(BOOT)?;
         console.attach("guest0/uart0")?;

@@ -9,21 +9,21 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "life-cycle",
         about: "pause, resume, reset, halt, destroy and create do what they say",
-        board: "virt-gicv3",
+        boards: &["virt-gicv3"],
         machine: |_| {},
         script: life_cycle,
     },
     Scenario {
         name: "a-thousand-guests",
         about: "creating and destroying a guest 1 000 times leaves the same memory free",
-        board: "virt-gicv3",
+        boards: &["virt-gicv3"],
         machine: |machine| machine.guests.count = 0,
         script: a_thousand_guests,
     },
     Scenario {
         name: "guest-powers-off",
         about: "a guest that powers itself off or restarts is the only one that does",
-        board: "virt-gicv3",
+        boards: &["virt-gicv3"],
         machine: |_| {},
         script: guest_powers_off,
     },
@@ -74,7 +74,8 @@ fn life_cycle(console: &mut Console) -> Result<()> {
 
 fn a_thousand_guests(console: &mut Console) -> Result<()> {
     console.prompt(BOOT)?;
-    console.command("vfs guest_fdt_load guest0 /guests/virt-v8.dtb 1")?;
+    let tree = console.arch.guest;
+    console.command(&format!("vfs guest_fdt_load guest0 /guests/{tree}.dtb 1"))?;
     let cycle = |console: &mut Console| -> Result<()> {
         console.command("guest create guest0;guest destroy guest0").map(drop)
     };

@@ -12,6 +12,8 @@ mod terminal;
 
 use anyhow::Result;
 
+use crate::board::Board;
+use crate::context::Context;
 use crate::machine::Machine;
 use crate::test::console::Console;
 
@@ -21,8 +23,9 @@ pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     /// What it shows, in one line.
     pub(crate) about: &'static str,
-    /// One of `boards/*.toml`.
-    pub(crate) board: &'static str,
+    /// Where it runs: names of `boards/*.toml`. `test --board` may also take it to any other board of one of
+    /// their architectures.
+    pub(crate) boards: &'static [&'static str],
     /// Changes to the board, the guests and what happens at start.
     pub(crate) machine: fn(&mut Machine),
     /// What is typed and expected.
@@ -42,6 +45,42 @@ const TABLES: &[&[Scenario]] = &[
 /// All scenarios, in the order in which they run.
 pub(crate) fn all() -> impl Iterator<Item = &'static Scenario> {
     TABLES.iter().copied().flatten()
+}
+
+/// A scenario on one of its boards.
+pub(crate) struct Case {
+    pub(crate) scenario: &'static Scenario,
+    pub(crate) board: Board,
+}
+
+impl Case {
+    /// Every scenario on each of its boards; with `only`, on that board those that run on its architecture.
+    pub(crate) fn all(context: &Context, only: Option<&str>) -> Result<Vec<Self>> {
+        let mut cases = Vec::new();
+        let wanted = only.map(|name| Board::load(context, name)).transpose()?;
+        for scenario in all() {
+            let boards = scenario.boards.iter().map(|name| Board::load(context, name));
+            let boards: Vec<Board> = boards.collect::<Result<_>>()?;
+            match &wanted {
+                None => cases.extend(boards.into_iter().map(|board| Self { scenario, board })),
+                Some(wanted) if boards.iter().any(|board| board.arch == wanted.arch) => {
+                    cases.push(Self { scenario, board: wanted.clone() });
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(cases)
+    }
+
+    /// The scenario's name, and the board's where it is not the scenario's first.
+    pub(crate) fn name(&self) -> String {
+        let (name, board) = (self.scenario.name, &self.board.name);
+        if self.scenario.boards.first() == Some(&board.as_str()) {
+            name.to_owned()
+        } else {
+            format!("{name}@{board}")
+        }
+    }
 }
 
 /// Seconds from power-on to the first prompt, with room for a busy machine.
@@ -66,6 +105,16 @@ fn shell(console: &mut Console, command: &str, wanted: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_scenario_has_a_board_and_no_board_twice() {
+        for scenario in all() {
+            let mut boards = scenario.boards.to_vec();
+            boards.sort_unstable();
+            boards.dedup();
+            assert!(!boards.is_empty() && boards.len() == scenario.boards.len(), "{}", scenario.name);
+        }
+    }
 
     #[test]
     fn scenarios_have_names_of_their_own() {

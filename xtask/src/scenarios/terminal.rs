@@ -10,14 +10,14 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "wrong-words",
         about: "commands with wrong words and numbers get an error, and the terminal stays",
-        board: "virt-gicv3",
+        boards: &["virt-gicv3"],
         machine: no_guests,
         script: wrong_words,
     },
     Scenario {
         name: "line-editing",
         about: "history, cursor keys and completion",
-        board: "virt-gicv3",
+        boards: &["virt-gicv3"],
         machine: no_guests,
         script: line_editing,
     },
@@ -29,6 +29,8 @@ fn no_guests(machine: &mut Machine) {
 
 fn wrong_words(console: &mut Console) -> Result<()> {
     console.prompt(BOOT)?;
+    let tree = console.arch.guest;
+    let many = format!("vfs guest_fdt_load x /guests/{tree}.dtb many");
     for line in [
         "nonsense",
         "guest",
@@ -43,7 +45,7 @@ fn wrong_words(console: &mut Console) -> Result<()> {
         "vfs guest_fdt_load",
         "vfs guest_fdt_load x /guests/none.dtb 1",
         "vfs guest_fdt_load x /boot.xscript 1",
-        "vfs guest_fdt_load x /guests/virt-v8.dtb many",
+        &many,
         "memory dump8 zzz 1",
         "sleep -1",
         "echo \"not closed",

@@ -1,5 +1,5 @@
-//! What guests boot: Debian's arm64 kernel, busybox, U-Boot; and the device trees of boards whose
-//! firmware brings none, which are in the kernel's package.
+//! What guests boot: Debian's kernel, busybox, U-Boot of their architecture; and the device trees of boards
+//! whose firmware brings none, which are in the kernel's package.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,20 +10,21 @@ use anyhow::{Context as _, Result, bail};
 use super::apt::{Apt, Candidate};
 use super::initramfs;
 use super::sources::Sources;
+use crate::arch::Arch;
 use crate::context::{Context, make_folder, write};
 use crate::gzip;
 
 /// The release that guests are taken from, whatever this machine runs.
 const SUITE: &str = "trixie";
 
-/// A file in the images' folder.
+/// A file in an architecture's folder of images.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Image {
-    /// Linux as a flat arm64 `Image`.
+    /// Linux as a flat `Image`.
     Linux,
     /// The guests' initial RAM file system, made here from busybox and `guests/initramfs`.
     Initrd,
-    /// U-Boot for QEMU's arm64 virt board.
+    /// U-Boot for QEMU's virt board.
     UBoot,
     /// The static busybox that goes into the initial RAM file system.
     Busybox,
@@ -32,47 +33,25 @@ pub(crate) enum Image {
 }
 
 /// Where in which package an image is.
-struct Origin {
-    image: Image,
-    package: &'static str,
+#[derive(Debug)]
+pub(crate) struct Origin {
+    pub(crate) image: Image,
+    pub(crate) package: &'static str,
     /// The package only names another one, whose name carries a version.
-    is_pointer: bool,
+    pub(crate) is_pointer: bool,
     /// A pattern for tar.
-    member: &'static str,
-    /// What is done to the file's bytes.
-    convert: fn(Vec<u8>) -> Result<Vec<u8>>,
+    pub(crate) member: &'static str,
+    pub(crate) convert: Convert,
 }
 
-const ORIGINS: &[Origin] = &[
-    Origin {
-        image: Image::Linux,
-        package: "linux-image-arm64",
-        is_pointer: true,
-        member: "./boot/vmlinuz-*",
-        convert: flat_kernel,
-    },
-    Origin {
-        image: Image::Zcu102Tree,
-        package: "linux-image-arm64",
-        is_pointer: true,
-        member: "./usr/lib/linux-image-*/xilinx/zynqmp-zcu102-rev1.0.dtb",
-        convert: Ok,
-    },
-    Origin {
-        image: Image::Busybox,
-        package: "busybox-static",
-        is_pointer: false,
-        member: "./*bin/busybox",
-        convert: Ok,
-    },
-    Origin {
-        image: Image::UBoot,
-        package: "u-boot-qemu",
-        is_pointer: false,
-        member: "./usr/lib/u-boot/qemu_arm64/u-boot.bin",
-        convert: Ok,
-    },
-];
+/// What is done to a file's bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Convert {
+    /// They are what is wanted.
+    Nothing,
+    /// A kernel is taken out of what it is wrapped in.
+    FlatKernel,
+}
 
 impl Image {
     /// The file's name in the images' folder.
@@ -87,37 +66,37 @@ impl Image {
     }
 
     /// The file.
-    pub(crate) fn path(self, context: &Context) -> PathBuf {
-        context.images().join(self.name())
+    pub(crate) fn path(self, context: &Context, arch: &Arch) -> PathBuf {
+        context.images(arch).join(self.name())
     }
 }
 
 /// Fetches what is missing and makes the initial RAM file system if it is out of date.
-pub(crate) fn prepare(context: &Context) -> Result<()> {
+pub(crate) fn prepare(context: &Context, arch: &Arch) -> Result<()> {
     let missing: Vec<&Origin> =
-        ORIGINS.iter().filter(|origin| !origin.image.path(context).exists()).collect();
+        arch.origins.iter().filter(|origin| !origin.image.path(context, arch).exists()).collect();
     if !missing.is_empty() {
-        eprintln!("setting up the guests' images from Debian {SUITE}");
-        fetch(context, &missing).with_context(|| {
+        eprintln!("setting up the guests' images from Debian {SUITE}, {}", arch.debian);
+        fetch(context, arch, &missing).with_context(|| {
             let names: Vec<&str> = missing.iter().map(|origin| origin.image.name()).collect();
             format!(
                 "could not get {}.\nWithout a network, copy these files from another machine into {}",
                 names.join(", "),
-                context.show(&context.images())
+                context.show(&context.images(arch))
             )
         })?;
     }
     if context.dry_run {
         return Ok(());
     }
-    initramfs::make(context, &Image::Busybox.path(context), &Image::Initrd.path(context))
+    initramfs::make(context, &Image::Busybox.path(context, arch), &Image::Initrd.path(context, arch))
 }
 
-fn fetch(context: &Context, missing: &[&Origin]) -> Result<()> {
+fn fetch(context: &Context, arch: &Arch, missing: &[&Origin]) -> Result<()> {
     let sources = Sources::of_this_machine().context(
         "this machine has no package sources of a Debian release from which to tell where to fetch",
     )?;
-    let apt = Apt::foreign(context, &sources, "arm64", SUITE)?;
+    let apt = Apt::foreign(context, &sources, arch.debian, SUITE)?;
     if context.dry_run {
         return Ok(());
     }
@@ -137,13 +116,17 @@ fn fetch(context: &Context, missing: &[&Origin]) -> Result<()> {
     for origin in missing {
         let place = names.iter().position(|name| *name == origin.package);
         let file = place.and_then(|place| files.get(place)).context("a package was not fetched")?;
-        let bytes = (origin.convert)(member(file, origin.member)?)
-            .with_context(|| format!("{} of {} is not what was expected", origin.member, origin.package))?;
-        write(&origin.image.path(context), &bytes)?;
+        let mut bytes = member(file, origin.member)?;
+        if origin.convert == Convert::FlatKernel {
+            bytes = flat_kernel(arch, bytes).with_context(|| {
+                format!("{} of {} is not what was expected", origin.member, origin.package)
+            })?;
+        }
+        write(&origin.image.path(context, arch), &bytes)?;
     }
     let versions: Vec<String> =
         candidates.iter().map(|package| format!("{} {}\n", package.name, package.version)).collect();
-    write(&context.images().join("VERSIONS"), versions.concat().as_bytes())?;
+    write(&context.images(arch).join("VERSIONS"), versions.concat().as_bytes())?;
     for file in files {
         // They are large and no longer needed.
         let _ = fs::remove_file(file);
@@ -175,18 +158,13 @@ fn member(package: &Path, pattern: &str) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Whether `bytes` begin with the header of a flat arm64 kernel (Documentation/arch/arm64/booting.rst).
-fn is_flat_kernel(bytes: &[u8]) -> bool {
-    bytes.get(56..60) == Some(b"ARM\x64")
-}
-
 /// Takes a kernel out of the wrappings that distributions put around it: gzip, EFI's zboot.
-fn flat_kernel(bytes: Vec<u8>) -> Result<Vec<u8>> {
-    if is_flat_kernel(&bytes) {
+fn flat_kernel(arch: &Arch, bytes: Vec<u8>) -> Result<Vec<u8>> {
+    if arch.is_flat_kernel(&bytes) {
         return Ok(bytes);
     }
     if gzip::is_gzip(&bytes) {
-        return flat_kernel(gzip::unpack(&bytes)?);
+        return flat_kernel(arch, gzip::unpack(&bytes)?);
     }
     if bytes.starts_with(b"MZ") && bytes.get(4..8) == Some(b"zimg") {
         let word = |at: usize| {
@@ -195,37 +173,44 @@ fn flat_kernel(bytes: Vec<u8>) -> Result<Vec<u8>> {
         };
         let (begin, size) = word(8).zip(word(12)).context("the zboot header is cut off")?;
         let payload = bytes.get(begin..begin.saturating_add(size)).context("the zboot payload is cut off")?;
-        return flat_kernel(gzip::unpack(payload)?);
+        return flat_kernel(arch, gzip::unpack(payload)?);
     }
-    bail!("this is no arm64 kernel: neither an Image, nor one in gzip or in EFI's zboot form")
+    bail!("this is no kernel for {}: neither an Image, nor one in gzip or in EFI's zboot form", arch.name)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::arch::{ALL, DEFAULT};
 
-    fn kernel() -> Vec<u8> {
+    fn kernel(arch: &Arch) -> Vec<u8> {
         let mut kernel = vec![7; 200];
-        kernel[56..60].copy_from_slice(b"ARM\x64");
+        kernel[56..60].copy_from_slice(&arch.magic);
         kernel
     }
 
     #[test]
     fn kernels_are_unwrapped() {
-        let packed = gzip::pack(&kernel());
+        ALL.iter().for_each(|arch| is_unwrapped(arch));
+    }
+
+    fn is_unwrapped(arch: &Arch) {
+        let kernel = kernel(arch);
+        let packed = gzip::pack(&kernel);
         let mut zboot = b"MZ\0\0zimg".to_vec();
         zboot.extend(64u32.to_le_bytes());
         zboot.extend((packed.len() as u32).to_le_bytes());
         zboot.resize(64, 0);
         zboot.extend(&packed);
-        for wrapped in [kernel(), packed, zboot] {
-            assert_eq!(flat_kernel(wrapped).unwrap(), kernel());
+        for wrapped in [kernel.clone(), packed, zboot] {
+            assert_eq!(flat_kernel(arch, wrapped).unwrap(), kernel);
         }
     }
 
     #[test]
     fn what_is_no_kernel_is_refused() {
-        assert!(flat_kernel(b"hello".to_vec()).is_err());
-        assert!(flat_kernel(b"MZ\0\0zimg\xff\xff\xff\xff\xff\xff\xff\xff".to_vec()).is_err());
+        assert!(flat_kernel(DEFAULT, b"hello".to_vec()).is_err());
+        assert!(flat_kernel(DEFAULT, kernel(ALL[1])).is_err());
+        assert!(flat_kernel(DEFAULT, b"MZ\0\0zimg\xff\xff\xff\xff\xff\xff\xff\xff".to_vec()).is_err());
     }
 }

@@ -14,10 +14,12 @@ use std::fs::File;
 
 use anyhow::{Context as _, Result};
 
+use crate::arch::{self, Arch};
 use crate::args::{Command, Parsed};
+use crate::build;
 use crate::context::{Context, make_folder};
 
-pub(crate) use guest::Image;
+pub(crate) use guest::{Convert, Image, Origin};
 
 /// The sub-command.
 pub(crate) const COMMAND: Command = Command {
@@ -33,29 +35,35 @@ so this is only needed to prepare a machine that will have no network later.
 2. qemu-system-aarch64 (10.0 or later where the release or its backports have it) and dtc, with
    apt-get as root or with sudo. The machine's own package sources are read, not changed.
 3. Debian's arm64 kernel, busybox and U-Boot for the guests (about 100 MB to fetch), unpacked into
-   build/images. Nothing of a foreign architecture is installed on this machine.",
-    options: &[],
+   build/images. Nothing of a foreign architecture is installed on this machine.
+
+With `--board`, all of this for that board's architecture instead.",
+    options: &[build::BOARD],
     operands: "",
-    examples: &[("cargo xtask setup", "everything")],
-    run: |context, _: &Parsed| {
-        toolchain::prepare(context)?;
-        prepare_machine(context)?;
+    examples: &[
+        ("cargo xtask setup", "everything for arm64"),
+        ("cargo xtask setup --board qemu-riscv64-virt", "everything for RISC-V"),
+    ],
+    run: |context, parsed: &Parsed| {
+        let arch = build::board(context, parsed)?.map_or(arch::DEFAULT, |board| board.arch);
+        toolchain::prepare(context, arch)?;
+        prepare_machine(context, arch)?;
         eprintln!("everything is there");
         Ok(())
     },
 };
 
-/// Gets the emulator and the guests' images.
-pub(crate) fn prepare_machine(context: &Context) -> Result<()> {
+/// Gets an architecture's emulator and its guests' images.
+pub(crate) fn prepare_machine(context: &Context, arch: &Arch) -> Result<()> {
     let _alone = lock(context)?;
-    host::prepare(context)?;
-    guest::prepare(context)
+    host::prepare(context, &arch.emulator)?;
+    guest::prepare(context, arch)
 }
 
 /// Gets the programs alone: tests of the crates compile the guests' trees.
 pub(crate) fn prepare_programs(context: &Context) -> Result<()> {
     let _alone = lock(context)?;
-    host::prepare(context)
+    host::prepare(context, &arch::DEFAULT.emulator)
 }
 
 /// Keeps a second set-up waiting until the first is done. The lock goes when the file is dropped.

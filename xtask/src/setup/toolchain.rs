@@ -1,4 +1,4 @@
-//! Rust's core library for the hypervisor's target, in the first of four ways that works.
+//! Rust's core library for the hypervisor's targets, in the first of four ways that works.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,15 +7,14 @@ use anyhow::{Context as _, Result, bail};
 
 use super::apt::{Apt, Origin};
 use super::sources::Sources;
+use crate::arch::Arch;
 use crate::context::{Context, read_text};
 use crate::shell;
 
-/// The target of the hypervisor on arm64: it must not touch the guest's vector registers.
-pub(crate) const TARGET: &str = "aarch64-unknown-none-softfloat";
-
-/// A cargo that can build for [`TARGET`].
+/// A cargo that can build for an architecture's target.
 #[derive(Debug)]
 pub(crate) struct Toolchain {
+    target: &'static str,
     cargo: PathBuf,
     /// The compiler, where it is not the one that cargo would take by itself.
     rustc: Option<PathBuf>,
@@ -48,9 +47,9 @@ impl Toolchain {
             debian.current_dir(&context.root).env("RUSTC", rustc).env("CARGO_TARGET_DIR", context.target());
             command = debian;
         }
-        command.arg(verb).args(["--target", TARGET]);
+        command.arg(verb).args(["--target", self.target]);
         if self.foreign_linker {
-            let name = TARGET.to_ascii_uppercase().replace('-', "_");
+            let name = self.target.to_ascii_uppercase().replace('-', "_");
             command.env(format!("CARGO_TARGET_{name}_LINKER"), LINKER);
         }
         if self.build_std {
@@ -62,23 +61,24 @@ impl Toolchain {
     }
 }
 
-/// Finds a toolchain for [`TARGET`], and gets what is missing.
-pub(crate) fn prepare(context: &Context) -> Result<Toolchain> {
+/// Finds a toolchain for the architecture's target, and gets what is missing.
+pub(crate) fn prepare(context: &Context, arch: &Arch) -> Result<Toolchain> {
+    let target = arch.target;
     let cargo = PathBuf::from(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     let sysroot = sysroot(context, Path::new("rustc"))?;
     let plain = |build_std| {
         let foreign_linker = needs_linker(context, &sysroot)?;
-        Ok(Toolchain { cargo: cargo.clone(), rustc: None, build_std, foreign_linker })
+        Ok(Toolchain { target, cargo: cargo.clone(), rustc: None, build_std, foreign_linker })
     };
-    if has_core(&sysroot) {
+    if has_core(&sysroot, target) {
         return plain(false);
     }
-    let mut tried = vec![format!("{TARGET} is not installed in {}", sysroot.display())];
+    let mut tried = vec![format!("{target} is not installed in {}", sysroot.display())];
 
     let managed = sysroot.parent().and_then(Path::file_name).is_some_and(|name| name == "toolchains");
     if managed && shell::find_program("rustup").is_some() && !has_sources(&sysroot) {
-        eprintln!("setting up Rust's core library for {TARGET}");
-        match rustup(context, &sysroot, &["target", "add", TARGET]) {
+        eprintln!("setting up Rust's core library for {target}");
+        match rustup(context, &sysroot, &["target", "add", target]) {
             Ok(()) => return plain(false),
             Err(error) => tried.push(format!("{error:#}")),
         }
@@ -92,15 +92,15 @@ pub(crate) fn prepare(context: &Context) -> Result<Toolchain> {
     }
     tried.push("there is no rust-src of this compiler to build core from".to_owned());
 
-    match debian(context) {
+    match debian(context, target) {
         Ok(toolchain) => Ok(toolchain),
         Err(error) => {
             tried.push(format!("{error:#}"));
             let lines: Vec<String> =
                 tried.iter().map(|line| format!("- {}", crate::args::indent(line, "  "))).collect();
             bail!(
-                "Rust's core library for {TARGET} could not be had in any way:\n{}\n\
-                 With a network, `rustup target add {TARGET}` is the easiest; \
+                "Rust's core library for {target} could not be had in any way:\n{}\n\
+                 With a network, `rustup target add {target}` is the easiest; \
                  as root on Debian, see README.md for the packages.",
                 lines.join("\n")
             )
@@ -115,8 +115,8 @@ fn sysroot(context: &Context, rustc: &Path) -> Result<PathBuf> {
     Ok(PathBuf::from(text.trim()))
 }
 
-fn has_core(sysroot: &Path) -> bool {
-    let folder = sysroot.join("lib/rustlib").join(TARGET).join("lib");
+fn has_core(sysroot: &Path, target: &str) -> bool {
+    let folder = sysroot.join("lib/rustlib").join(target).join("lib");
     let mut files = std::fs::read_dir(folder).into_iter().flatten().flatten();
     files.any(|file| file.file_name().to_string_lossy().starts_with("libcore-"))
 }
@@ -167,7 +167,7 @@ fn parse_version(text: &str) -> Option<(u32, u32)> {
 
 /// Debian's compiler and its sources, from packages that belong together; installed if they are not
 /// there.
-fn debian(context: &Context) -> Result<Toolchain> {
+fn debian(context: &Context, target: &'static str) -> Result<Toolchain> {
     const RUSTC: &str = "/usr/bin/rustc";
     let least = least_version(context)?;
     let ready = || -> bool {
@@ -192,6 +192,7 @@ fn debian(context: &Context) -> Result<Toolchain> {
     }
     let foreign_linker = needs_linker(context, &sysroot(context, Path::new(RUSTC))?)?;
     Ok(Toolchain {
+        target,
         cargo: PathBuf::from("/usr/bin/cargo"),
         rustc: Some(RUSTC.into()),
         build_std: true,

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::arch::Arch;
+
 /// What the management terminal prints when it waits for a command.
 pub(crate) const PROMPT: &str = "XVisor# ";
 
@@ -38,6 +40,8 @@ impl Shared {
 
 /// A running machine and its console. Dropping it ends the machine.
 pub(crate) struct Console {
+    /// The machine's architecture.
+    pub(crate) arch: &'static Arch,
     child: Child,
     input: ChildStdin,
     shared: Arc<Shared>,
@@ -49,7 +53,13 @@ pub(crate) struct Console {
 
 impl Console {
     /// Starts the machine; what it prints is also written to `log`.
-    pub(crate) fn start(qemu: &mut Command, log: &Path, patience: u32, show: bool) -> Result<Self> {
+    pub(crate) fn start(
+        arch: &'static Arch,
+        qemu: &mut Command,
+        log: &Path,
+        patience: u32,
+        show: bool,
+    ) -> Result<Self> {
         let mut log = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
         let errors = log.try_clone()?;
         let mut child = qemu
@@ -76,7 +86,7 @@ impl Console {
             theirs.lock().ended = true;
             theirs.news.notify_all();
         });
-        Ok(Self { child, input, shared, reader: Some(reader), seen: 0, patience })
+        Ok(Self { arch, child, input, shared, reader: Some(reader), seen: 0, patience })
     }
 
     /// Waits until `wanted` is printed, and returns what stood before it. What was looked at is
@@ -199,6 +209,7 @@ impl Drop for Console {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::arch::DEFAULT;
 
     /// A shell instead of QEMU: it prompts, echoes what is typed, and answers.
     fn console(script: &str) -> Console {
@@ -206,7 +217,8 @@ mod tests {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("xtask-console-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         let log = std::env::temp_dir().join(name);
-        let console = Console::start(Command::new("sh").args(["-c", script]), &log, 1, false).unwrap();
+        let console =
+            Console::start(DEFAULT, Command::new("sh").args(["-c", script]), &log, 1, false).unwrap();
         std::fs::remove_file(log).unwrap();
         console
     }

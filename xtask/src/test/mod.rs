@@ -5,7 +5,7 @@ pub(crate) mod console;
 mod system;
 mod unit;
 
-pub(crate) use unit::BARE_METAL;
+pub(crate) use unit::bare_metal;
 
 use std::fmt;
 use std::time::Instant;
@@ -14,7 +14,7 @@ use anyhow::{Result, bail};
 
 use crate::args::{Command, Opt, Parsed};
 use crate::context::Context;
-use crate::scenarios;
+use crate::scenarios::Case;
 
 /// The sub-command.
 pub(crate) const COMMAND: Command = Command {
@@ -26,7 +26,8 @@ Two stages, each with its time:
 1. `cargo test` for every crate that compiles for this machine: all but the binary and the privileged
    part of an architecture.
 2. Scenarios: the hypervisor boots in QEMU, and a script reads its console, types commands, attaches to
-   guests and so on. Two run at a time. What a console showed is in build/test/NAME.log; the end of it
+   guests and so on. Two run at a time. A scenario may run on several boards: on others than its first
+   it is called NAME@BOARD. What a console showed is in build/test/NAME.log; the end of it
    is printed if a scenario fails.
 
 It sets up what is missing first, and ends with one line: N passed, N failed.",
@@ -36,6 +37,14 @@ It sets up what is missing first, and ends with one line: N passed, N failed.",
             "NAME",
             "only the scenarios whose name contains NAME, and no unit tests;\nmay be given several times",
         ),
+        Opt::value(
+            "board",
+            "NAME",
+            "only scenarios, all on this board that run on its architecture,\nalso those that are listed for other boards only",
+        ),
+        Opt::value("cpu", "MODEL", "another CPU model for the board, where the scenario names none"),
+        Opt::value("cpus", "N", "another number of CPUs, where the scenario says none"),
+        Opt::value("memory", "SIZE", "another amount of memory, where the scenario says none"),
         Opt::switch("list", "list the scenarios"),
         Opt::switch("unit", "only the tests of the crates"),
         Opt::switch("system", "only the scenarios"),
@@ -49,6 +58,10 @@ It sets up what is missing first, and ends with one line: N passed, N failed.",
     examples: &[
         ("cargo xtask test", "everything"),
         ("cargo xtask test --only linux-shell --show", "one scenario, looking on"),
+        (
+            "cargo xtask test --board qemu-riscv64-imsic --cpu rv64 --cpus 4",
+            "a host that is not on the list, with every scenario that it can run",
+        ),
         ("cargo xtask test --unit", "quick: no QEMU"),
     ],
     run,
@@ -77,17 +90,16 @@ impl fmt::Display for Tally {
 
 fn run(context: &Context, parsed: &Parsed) -> Result<()> {
     if parsed.flag("list") {
-        for scenario in scenarios::all() {
-            println!("{:<22} {}", scenario.name, scenario.about);
+        for case in Case::all(context, parsed.value("board"))? {
+            println!("{:<22} {}", case.name(), case.scenario.about);
         }
         return Ok(());
     }
     let chosen: Vec<&str> = parsed.values("only").collect();
-    let scenarios: Vec<_> = scenarios::all()
-        .filter(|scenario| chosen.is_empty() || chosen.iter().any(|part| scenario.name.contains(part)))
-        .collect();
-    if scenarios.is_empty() {
-        bail!("no scenario has such a name; `cargo xtask test --list` lists them");
+    let mut cases = Case::all(context, parsed.value("board"))?;
+    cases.retain(|case| chosen.is_empty() || chosen.iter().any(|part| case.name().contains(part)));
+    if cases.is_empty() {
+        bail!("no scenario has such a name and board; `cargo xtask test --list` lists them all");
     }
     let mut all = Tally::default();
     let mut stage = |title: &str, work: &mut dyn FnMut() -> Result<Tally>| -> Result<()> {
@@ -98,11 +110,11 @@ fn run(context: &Context, parsed: &Parsed) -> Result<()> {
         all.add(tally);
         Ok(())
     };
-    if chosen.is_empty() && !parsed.flag("system") {
+    if chosen.is_empty() && !parsed.flag("system") && parsed.value("board").is_none() {
         stage("tests of the crates", &mut || unit::run(context))?;
     }
     if !parsed.flag("unit") {
-        stage("scenarios in QEMU", &mut || system::run(context, parsed, &scenarios))?;
+        stage("scenarios in QEMU", &mut || system::run(context, parsed, &cases))?;
     }
     eprintln!();
     for line in &all.failed {

@@ -1,20 +1,22 @@
 //! Runs scenarios, some at a time, each with a QEMU of its own.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context as _, Result, anyhow};
 
 use super::Tally;
 use super::console::Console;
+use crate::arch::{self, Arch};
 use crate::args::{Parsed, indent};
-use crate::board::Board;
+use crate::board::megabytes;
 use crate::build::{self, Profile};
 use crate::context::Context;
 use crate::machine::{Machine, Terminal};
-use crate::scenarios::Scenario;
+use crate::scenarios::Case;
 use crate::{setup, shell};
 
 /// How many lines of a console are shown when a scenario fails.
@@ -23,41 +25,64 @@ const SHOWN: usize = 40;
 /// What all scenarios of a run have in common.
 struct Bench<'a> {
     context: &'a Context,
-    image: std::path::PathBuf,
-    test_guest: std::path::PathBuf,
+    programs: Vec<Programs>,
+    /// Of the machine where a scenario says nothing.
+    cpu: Option<String>,
+    cpus: Option<u32>,
+    memory: Option<u64>,
     patience: u32,
     show: bool,
 }
 
+/// What was built for an architecture.
+struct Programs {
+    arch: &'static Arch,
+    image: PathBuf,
+    test_guest: Option<PathBuf>,
+}
+
 /// Runs the scenarios and tells how each went.
-pub(crate) fn run(context: &Context, parsed: &Parsed, scenarios: &[&Scenario]) -> Result<Tally> {
-    setup::prepare_machine(context)?;
-    let image = build::build(context, Profile::chosen(parsed)?)?.image;
-    let test_guest = build::test_guest(context)?;
-    let patience = parsed.number("patience")?.unwrap_or(1).max(1);
-    let bench = Bench { context, image, test_guest, patience, show: parsed.flag("show") };
-    let jobs = parsed.number("jobs")?.unwrap_or(2).clamp(1, scenarios.len().max(1));
+pub(crate) fn run(context: &Context, parsed: &Parsed, cases: &[Case]) -> Result<Tally> {
+    let mut programs = Vec::new();
+    for arch in arch::ALL.iter().copied().filter(|arch| cases.iter().any(|case| case.board.arch == *arch)) {
+        setup::prepare_machine(context, arch)?;
+        let image = build::build(context, arch, Profile::chosen(parsed)?)?.image;
+        let has_test_guest = build::has_test_guest(context, arch);
+        let test_guest = has_test_guest.then(|| build::test_guest(context, arch)).transpose()?;
+        programs.push(Programs { arch, image, test_guest });
+    }
+    let bench = Bench {
+        context,
+        programs,
+        cpu: parsed.value("cpu").map(str::to_owned),
+        cpus: parsed.number("cpus")?,
+        memory: parsed.value("memory").map(megabytes).transpose()?,
+        patience: parsed.number("patience")?.unwrap_or(1).max(1),
+        show: parsed.flag("show"),
+    };
+    let jobs = parsed.number("jobs")?.unwrap_or(2).clamp(1, cases.len().max(1));
     let next = AtomicUsize::new(0);
     let tally = Mutex::new(Tally::default());
     std::thread::scope(|scope| {
         for _ in 0..jobs {
             scope.spawn(|| {
-                while let Some(scenario) = scenarios.get(next.fetch_add(1, Ordering::Relaxed)) {
+                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let begun = Instant::now();
-                    let result = bench.attempt(scenario);
+                    let result = bench.attempt(case);
                     let seconds = begun.elapsed().as_secs_f32();
+                    let name = case.name();
                     let mut tally = tally.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
                     match result {
                         Ok(()) => {
-                            eprintln!("  ok      {:<22} {seconds:5.1} s", scenario.name);
+                            eprintln!("  ok      {name:<22} {seconds:5.1} s");
                             tally.passed += 1;
                         }
                         Err(error) => {
-                            eprintln!("  FAILED  {:<22} {seconds:5.1} s", scenario.name);
+                            eprintln!("  FAILED  {name:<22} {seconds:5.1} s");
                             eprintln!("          {}", indent(&format!("{error:#}"), "          "));
                             let reason = error.to_string();
                             let reason = reason.lines().next().unwrap_or_default();
-                            tally.failed.push(format!("{}: {reason}", scenario.name));
+                            tally.failed.push(format!("{name}: {reason}"));
                         }
                     }
                 }
@@ -69,24 +94,30 @@ pub(crate) fn run(context: &Context, parsed: &Parsed, scenarios: &[&Scenario]) -
 
 impl Bench<'_> {
     /// One scenario: its machine, its QEMU, its script.
-    fn attempt(&self, scenario: &Scenario) -> Result<()> {
-        let mut machine = Machine::new(Board::load(self.context, scenario.board)?);
-        machine.guests.test_guest = Some(self.test_guest.clone());
-        (scenario.machine)(&mut machine);
+    fn attempt(&self, case: &Case) -> Result<()> {
+        let (name, arch) = (case.name(), case.board.arch);
+        let programs = self.programs.iter().find(|programs| programs.arch == arch);
+        let programs = programs.context("nothing was built for this board")?;
+        let mut machine = Machine::new(case.board.clone());
+        machine.guests.test_guest = programs.test_guest.clone();
+        (case.scenario.machine)(&mut machine);
+        machine.cpu = machine.cpu.or_else(|| self.cpu.clone());
+        machine.cpus = machine.cpus.or(self.cpus);
+        machine.memory = machine.memory.or(self.memory);
         let folder = self.context.out.join("test");
-        let archive = folder.join(format!("{}.cpio", scenario.name));
+        let archive = folder.join(format!("{name}.cpio"));
         machine.write_archive(self.context, &archive)?;
-        let mut qemu = machine.command(self.context, &self.image, &archive, Terminal::Pipes)?;
+        let mut qemu = machine.command(self.context, &programs.image, &archive, Terminal::Pipes)?;
         if self.context.verbose {
             eprintln!("+ {}", shell::show(&qemu));
         }
         if self.context.dry_run {
             return Ok(());
         }
-        let log = folder.join(format!("{}.log", scenario.name));
-        let mut console = Console::start(&mut qemu, &log, self.patience, self.show)?;
+        let log = folder.join(format!("{name}.log"));
+        let mut console = Console::start(arch, &mut qemu, &log, self.patience, self.show)?;
         // A scenario that panics is a scenario that fails: the others go on.
-        let result = catch_unwind(AssertUnwindSafe(|| (scenario.script)(&mut console)))
+        let result = catch_unwind(AssertUnwindSafe(|| (case.scenario.script)(&mut console)))
             .unwrap_or_else(|_| Err(anyhow!("the scenario itself panicked")));
         let transcript = console.stop();
         let _ = std::fs::remove_file(&archive);

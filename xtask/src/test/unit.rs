@@ -6,20 +6,25 @@ use std::process::Stdio;
 use anyhow::{Context as _, Result};
 
 use super::Tally;
+use crate::arch::Arch;
+use crate::build::TEST_GUESTS;
 use crate::context::Context;
 use crate::setup::toolchain::Toolchain;
 use crate::{setup, shell};
 
-/// Crates that only compile for the hypervisor's target; what tests them are the scenarios.
-pub(crate) const BARE_METAL: &[&str] = &["xvisor", "arch-aarch64", "test-guests"];
+/// Crates that only compile for the hypervisor's targets; what tests them are the scenarios.
+pub(crate) fn bare_metal(context: &Context) -> Vec<String> {
+    let parts = Arch::present(context).map(Arch::package);
+    parts.chain(["xvisor".to_owned(), TEST_GUESTS.to_owned()]).collect()
+}
 
 /// Runs the tests, shows what cargo shows, and counts.
 pub(crate) fn run(context: &Context) -> Result<Tally> {
     setup::prepare_programs(context)?;
     let mut cargo = Toolchain::cargo(context);
     cargo.args(["test", "--workspace", "--no-fail-fast"]);
-    for name in BARE_METAL {
-        cargo.args(["--exclude", name]);
+    for name in bare_metal(context) {
+        cargo.args(["--exclude", &name]);
     }
     if context.verbose {
         eprintln!("+ {}", shell::show(&cargo));

@@ -1,0 +1,48 @@
+//! ARMv8-A, AArch64.
+
+use super::{Arch, Emulator};
+use crate::setup::{Convert, Image, Origin};
+
+pub(super) const ARCH: Arch = Arch {
+    name: "aarch64",
+    target: "aarch64-unknown-none-softfloat",
+    magic: *b"ARM\x64",
+    emulator: Emulator { program: "qemu-system-aarch64", packages: &["qemu-system-arm"] },
+    debian: "arm64",
+    origins: &[
+        Origin {
+            image: Image::Linux,
+            package: "linux-image-arm64",
+            is_pointer: true,
+            member: "./boot/vmlinuz-*",
+            convert: Convert::FlatKernel,
+        },
+        Origin {
+            image: Image::Zcu102Tree,
+            package: "linux-image-arm64",
+            is_pointer: true,
+            member: "./usr/lib/linux-image-*/xilinx/zynqmp-zcu102-rev1.0.dtb",
+            convert: Convert::Nothing,
+        },
+        Origin {
+            image: Image::Busybox,
+            package: "busybox-static",
+            is_pointer: false,
+            member: "./*bin/busybox",
+            convert: Convert::Nothing,
+        },
+        Origin {
+            image: Image::UBoot,
+            package: "u-boot-qemu",
+            is_pointer: false,
+            member: "./usr/lib/u-boot/qemu_arm64/u-boot.bin",
+            convert: Convert::Nothing,
+        },
+    ],
+    board: "virt-gicv3",
+    guest: "virt-v8",
+    firmware_guest: "virt-v8-uboot",
+    console: "ttyAMA0",
+    uart: 0x0900_0000,
+    repeatable: ",dtb-randomness=off",
+};
