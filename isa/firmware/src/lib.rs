@@ -1,4 +1,4 @@
-//! Firmware calls on Arm: how they are numbered ([`smccc`], DEN0028), and those that a hypervisor answers or makes:
+//! Firmware calls, of two conventions. On RISC-V: [`sbi`]. On Arm: how they are numbered ([`smccc`], DEN0028), and those that a hypervisor answers or makes:
 //! power ([`psci`], DEN0022), randomness ([`trng`], DEN0098), stolen time ([`pv_time`], DEN0057).
 //!
 //! [`Function::decode`] turns the number in W0 into what is asked for; the arguments are in X1 to X7 (or W1 to W7 for a
@@ -11,6 +11,7 @@ extern crate std;
 
 pub mod psci;
 pub mod pv_time;
+pub mod sbi;
 pub mod smccc;
 pub mod trng;
 
