@@ -15,12 +15,17 @@ static TICKS_PER_NANO: AtomicU64 = AtomicU64::new(0);
 /// CNTHP_CTL_EL2.ENABLE
 const ENABLE: u64 = 1;
 
-/// Reads the counter's frequency and lets guests read the counters.
+/// Reads the counter's frequency, and sets the boot CPU's timers.
 pub(crate) fn start() {
     let frequency = u128::from(Aarch64::frequency());
     let nanos = 1_000_000_000u128;
     NANOS_PER_TICK.store(((nanos << 32) / frequency) as u64, Ordering::Relaxed);
     TICKS_PER_NANO.store(((frequency << 48) / nanos) as u64, Ordering::Relaxed);
+    start_cpu();
+}
+
+/// Sets this CPU's timers: no offset, nothing rings, guests read the counters.
+pub(crate) fn start_cpu() {
     // SAFETY: EL1 may read the physical counter (EL1PCTEN); its physical timer traps (EL1PCEN clear).
     unsafe {
         set!("cnthctl_el2", 0b01);

@@ -1,5 +1,6 @@
 //! One processor: its block of private data, its interrupt mask, its identity, and how a crash is told.
 
+use alloc::boxed::Box;
 use core::cell::{Cell, UnsafeCell};
 use core::fmt;
 use core::sync::atomic::{AtomicPtr, Ordering};
@@ -7,6 +8,7 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 use arch_api::{Boot, Cpu, CpuId, IrqEntry, IrqsOff, Nesting};
 
 use crate::guest::Loaded;
+use crate::processors::{self, BeginCell};
 use crate::registers::{get, set};
 use crate::{Aarch64, console};
 
@@ -26,30 +28,61 @@ pub(crate) struct PerCpu {
     pub(crate) nesting: Nesting,
     /// The virtual CPU whose registers are in this CPU's hardware.
     pub(crate) loaded: Loaded,
+    /// MPIDR_EL1's affinity fields.
+    pub(crate) hardware_id: Cell<u64>,
+    /// What the CPU begins with; nothing for the boot CPU.
+    pub(crate) begin: BeginCell,
     emergency_stack: UnsafeCell<[u8; EMERGENCY_STACK]>,
 }
 
-// SAFETY: only the CPU that it belongs to reaches a block, with interrupts masked (`this`).
+// SAFETY: only the CPU that it belongs to reaches a block, with interrupts masked (`this`). What others reach
+// is written before they can find the block (`hardware_id`) or while the CPU does not run (`processors`).
 unsafe impl Sync for PerCpu {}
 
+impl PerCpu {
+    const fn with(id: CpuId) -> Self {
+        Self {
+            emergency_stack_top: Cell::new(0),
+            faulting_stack: Cell::new(0),
+            spill: [Cell::new(0), Cell::new(0)],
+            id,
+            nesting: Nesting::new(),
+            loaded: Loaded::none(),
+            hardware_id: Cell::new(0),
+            begin: BeginCell::new(),
+            emergency_stack: UnsafeCell::new([0; EMERGENCY_STACK]),
+        }
+    }
+
+    /// The block of a further CPU.
+    pub(crate) fn new(id: CpuId, hardware_id: u64) -> Option<Box<Self>> {
+        let block = Box::new(Self::with(id));
+        block.hardware_id.set(hardware_id);
+        Some(block)
+    }
+
+    /// As before the CPU began: nothing masked by a guard, nobody loaded.
+    pub(crate) fn reset(&self) {
+        let top = self.emergency_stack.get() as usize + EMERGENCY_STACK;
+        self.emergency_stack_top.set(top & !15);
+        self.nesting.exchange(0, false);
+        self.nesting.preempt_off().set(0);
+        self.nesting.resched().set(false);
+        self.nesting.others_ready().set(true);
+    }
+}
+
 /// The boot CPU's block: the one that exists before there is memory to allocate.
-static BOOT_CPU: PerCpu = PerCpu {
-    emergency_stack_top: Cell::new(0),
-    faulting_stack: Cell::new(0),
-    spill: [Cell::new(0), Cell::new(0)],
-    id: CpuId(0),
-    nesting: Nesting::new(),
-    loaded: Loaded::none(),
-    emergency_stack: UnsafeCell::new([0; EMERGENCY_STACK]),
-};
+static BOOT_CPU: PerCpu = PerCpu::with(CpuId(0));
 
 /// What the vector of interrupts calls: an `IrqEntry<Aarch64>`.
 static ENTRY: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
 
 /// Gives the boot CPU its block.
 pub(crate) fn start() {
-    let top = BOOT_CPU.emergency_stack.get() as usize + EMERGENCY_STACK;
-    BOOT_CPU.emergency_stack_top.set(top & !15);
+    BOOT_CPU.reset();
+    BOOT_CPU.hardware_id.set(processors::own_hardware_id());
+    processors::first(&BOOT_CPU);
     // SAFETY: TPIDR_EL2 is ours alone; the block is static.
     unsafe { set!("tpidr_el2", &raw const BOOT_CPU as u64) };
 }

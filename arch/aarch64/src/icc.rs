@@ -67,6 +67,6 @@ impl LocalIrqs for Aarch64 {
     }
 
     fn hardware_id(_masked: &IrqsOff<Self>) -> u64 {
-        get!("mpidr_el1") & 0xff_00ff_ffff
+        crate::processors::own_hardware_id()
     }
 }

@@ -11,6 +11,7 @@
 //! | `start` | early tables, the early console, hand-over to the hypervisor |
 //! | `paging` | our own address space |
 //! | `cpu` | per-CPU block, interrupt masks, identity, backtrace |
+//! | `processors` | further CPUs, from their first instruction to Rust |
 //! | `clock` | the generic timer |
 //! | `context` | switching threads |
 //! | `vectors` | exceptions taken from our own code |
@@ -34,6 +35,7 @@ mod head;
 mod icc;
 mod memory;
 mod paging;
+mod processors;
 mod registers;
 mod start;
 mod vectors;

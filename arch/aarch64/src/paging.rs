@@ -119,6 +119,11 @@ unsafe fn switch_on(root: u64, sctlr: u64) {
     }
 }
 
+/// What a further CPU's registers must hold to see the final map: MAIR_EL2, TCR_EL2, TTBR0_EL2, SCTLR_EL2.
+pub(crate) fn regime() -> (u64, u64, u64, u64) {
+    (MAIR, format().tcr(), ROOT.load(Ordering::Acquire), SCTLR | WXN)
+}
+
 // ——— The final map ———
 
 /// The root of the final map; 0 before there is one.

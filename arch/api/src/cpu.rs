@@ -14,6 +14,10 @@ impl fmt::Display for CpuId {
     }
 }
 
+/// No processor's number is as high as this one. What is kept for each of them is made when it comes up, so a
+/// high limit costs a pointer each. On the development machine every test is a processor.
+pub const MAX_CPUS: usize = if cfg!(target_os = "none") { 256 } else { 4096 };
+
 /// A point of time, or a length of it, in nanoseconds. Points count from power-on.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Nanos(pub u64);
@@ -77,7 +81,7 @@ pub trait Cpu: Sized + 'static {
     fn nesting(masked: &IrqsOff<Self>) -> &'static Nesting;
     /// The same counters without a proof, for the count of preemption guards alone: a thread that is
     /// interrupted in the middle of a step finds that count as it left it, on the CPU where it was,
-    /// since threads move to another CPU only where they ask for it.
+    /// since threads move to another CPU only where they gave the processor up by themselves.
     fn nesting_here() -> &'static Nesting {
         Self::nesting(&IrqsOff::now())
     }
@@ -233,6 +237,48 @@ pub trait LocalIrqs: Cpu {
     fn send(masked: &IrqsOff<Self>, hardware_id: u64, number: u8);
     /// The asking CPU's hardware id (MPIDR affinity fields on Arm, the hart id on RISC-V).
     fn hardware_id(masked: &IrqsOff<Self>) -> u64;
+}
+
+/// Where another processor begins: what the firmware is told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CpuStart {
+    /// The processor's number from now on.
+    pub cpu: CpuId,
+    /// The physical address of its first instruction, with the MMU off.
+    pub entry: addr::Hpa,
+    /// What its first argument register shall hold (PSCI's context id, SBI's opaque). Where the firmware hands
+    /// nothing on (spin tables), zero does: the code at `entry` then finds its own block by hardware id.
+    pub argument: u64,
+}
+
+/// Processors other than the one that started. They are numbered in the order in which they are first
+/// prepared; the boot processor is [`CpuId`] 0.
+///
+/// What is switched on for one processor is switched on for each by itself, on itself, in this order:
+/// [`LocalIrqs::enable`] (by the interrupt controller's driver), [`Virt::use_interface`](crate::Virt),
+/// [`Virt::enable`](crate::Virt).
+#[expect(unsafe_code, reason = "the contract says who guarantees what")]
+pub trait Processors: Cpu {
+    /// Makes the private block of a processor, or takes the one that it had before, and says where the
+    /// processor is to begin. It comes with our address space, caches and vectors on, interrupts masked and
+    /// no guard counted, and calls `main` on `stack_top`. `None` when there is no memory for the block, or
+    /// there are [`MAX_CPUS`] already.
+    ///
+    /// What it looks at before its caches are on is in memory when this returns.
+    ///
+    /// # Safety
+    /// `stack_top` is the end of memory, 16-byte aligned, that nothing else uses until the processor stopped
+    /// for good; the processor with `hardware_id` does not run our code.
+    unsafe fn prepare_cpu(
+        hardware_id: u64,
+        stack_top: *mut u8,
+        main: extern "C" fn() -> !,
+    ) -> Option<CpuStart>;
+    /// The hardware id of a processor (MPIDR's affinity fields on Arm); `None` when it was never prepared.
+    fn hardware_id_of(cpu: CpuId) -> Option<u64>;
+    /// Signals processors that wait for an event (SEV on Arm), after a change in memory that they look at
+    /// with their caches off.
+    fn signal_waiting();
 }
 
 /// Time.

@@ -27,11 +27,16 @@ pub trait Virt: Cpu + Context {
     type Vcpu: GuestCpu<Machine = Self>;
     /// A guest's memory map.
     type Space: GuestSpace;
-    /// Prepares the asking CPU; once each.
+    /// Prepares the asking CPU; each time that it comes up. The boot CPU is the first.
     fn enable(masked: &IrqsOff<Self>) -> Result<(), NoVirt>;
-    /// Names the hardware that hands interrupts to guests, found by the interrupt controller's driver.
-    /// Called once, before the first virtual CPU is made.
-    fn use_interface(interface: VirtualInterface);
+    /// Names the hardware that hands interrupts to guests on the asking CPU, found by the interrupt
+    /// controller's driver. Called on each CPU that comes up; by the boot CPU first, before the first virtual
+    /// CPU is made.
+    fn use_interface(masked: &IrqsOff<Self>, interface: VirtualInterface);
+    /// Takes the registers of whichever virtual CPU is in the asking CPU's hardware out of it, if any is: so
+    /// that its thread can go on on another CPU, or this CPU stop. Its timer, if it waits for it, is told to
+    /// [`GuestPort::timer_leaves`]. No lock may be held that a [`GuestPort`] takes.
+    fn evict(masked: &IrqsOff<Self>);
     /// The guest's own timer rang on this CPU: host interrupt `irq` was claimed and its priority
     /// dropped, but it is still active. Says whether a virtual CPU took it; otherwise the caller
     /// deactivates it.
@@ -229,7 +234,8 @@ pub struct GuestProfile {
     pub irq_registers: bool,
 }
 
-/// A virtual CPU.
+/// A virtual CPU. Its thread moves from CPU to CPU: before it does, the CPU that it leaves calls
+/// [`Virt::evict`].
 pub trait GuestCpu: Sized + Send {
     /// The architecture that it belongs to.
     type Machine: Cpu;

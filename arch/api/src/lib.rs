@@ -8,6 +8,7 @@
 //! | [`LocalIrqs`] | host interrupts |
 //! | [`Clock`] | time |
 //! | [`Context`] | threads |
+//! | [`Processors`] | more than one CPU |
 //! | [`HostPaging`], [`Cache`], [`Mmio`] | our own address space, drivers |
 //! | [`Untyped`] | guest memory is read and written |
 //! | [`GuestSpace`] | a guest's memory map |
@@ -24,7 +25,10 @@ mod exit;
 mod guest;
 mod memory;
 
-pub use cpu::{Boot, Clock, Context, Cpu, CpuId, IrqEntry, IrqsOff, LocalIrqs, Nanos, Nesting, StartInfo};
+pub use cpu::{
+    Boot, Clock, Context, Cpu, CpuId, CpuStart, IrqEntry, IrqsOff, LocalIrqs, MAX_CPUS, Nanos, Nesting,
+    Processors, StartInfo,
+};
 pub use exit::{Call, Conduit, Exit, GuestFault, Place, PowerOn, Read, RegisterId, Width, Write};
 pub use guest::{
     GuestCpu, GuestPort, GuestProfile, GuestSpace, Held, IrqSlot, NoVirt, SlotState, Stale, TableFrames,
@@ -34,7 +38,10 @@ pub use memory::{Cache, Fault, HostPaging, Kind, MapError, Mmio, Rights, Untyped
 
 /// Everything that an architecture is.
 pub trait Arch:
-    Boot + Cpu + LocalIrqs + Clock + Context + HostPaging + Cache + Mmio + Untyped + Virt
+    Boot + Cpu + Processors + LocalIrqs + Clock + Context + HostPaging + Cache + Mmio + Untyped + Virt
 {
 }
-impl<T: Boot + Cpu + LocalIrqs + Clock + Context + HostPaging + Cache + Mmio + Untyped + Virt> Arch for T {}
+impl<T> Arch for T where
+    T: Boot + Cpu + Processors + LocalIrqs + Clock + Context + HostPaging + Cache + Mmio + Untyped + Virt
+{
+}

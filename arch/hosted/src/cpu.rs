@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use arch_api::{Cpu, CpuId, IrqEntry, IrqsOff, LocalIrqs, Nanos, Nesting};
+use arch_api::{Cpu, CpuId, IrqEntry, IrqsOff, LocalIrqs, MAX_CPUS, Nanos, Nesting};
 use atomic::{AtomicU32, Ordering};
 
 use crate::registers::Fakes;
 use crate::script::Scripts;
-use crate::{ALARM_IRQ, Hosted, MAX_CPUS};
+use crate::{ALARM_IRQ, Hosted};
 
 /// How long a processor with nothing to wait for is waited for before the test is called stuck.
 const STUCK: Duration = Duration::from_secs(20);
@@ -84,9 +84,16 @@ pub(crate) fn run_on(cpu: Handed) {
 
 #[cold]
 fn power_on() -> &'static Block {
+    let block = make();
+    CPU.set(Some(block));
+    block
+}
+
+/// One more processor, which nothing runs on yet.
+pub(crate) fn make() -> &'static Block {
     let mut all = lock(&ALL);
     let id = MADE.fetch_add(1, Ordering::Relaxed);
-    assert!(id < MAX_CPUS, "more than {MAX_CPUS} threads called into the hosted architecture");
+    assert!((id as usize) < MAX_CPUS, "more than {MAX_CPUS} threads called into the hosted architecture");
     let block: &'static Block = Box::leak(Box::new(Block {
         id: CpuId(id),
         nesting: Nesting::new(),
@@ -101,7 +108,6 @@ fn power_on() -> &'static Block {
         lines: Lines { state: Mutex::default(), raised: Condvar::new() },
     }));
     all.push(AllOf(&block.lines));
-    CPU.set(Some(block));
     block
 }
 

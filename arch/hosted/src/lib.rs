@@ -17,6 +17,7 @@ mod context;
 mod cpu;
 pub mod irq;
 pub mod memory;
+pub mod processors;
 pub mod registers;
 pub mod script;
 mod space;
@@ -31,5 +32,3 @@ pub struct Hosted;
 
 /// The number of the interrupt that the alarm raises.
 pub const ALARM_IRQ: u32 = 26;
-/// No CPU number is as high as this one.
-pub const MAX_CPUS: u32 = 4096;

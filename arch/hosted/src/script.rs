@@ -382,7 +382,9 @@ impl Virt for Hosted {
     fn enable(_: &IrqsOff<Self>) -> Result<(), NoVirt> {
         Ok(())
     }
-    fn use_interface(_interface: VirtualInterface) {}
+    fn use_interface(_: &IrqsOff<Self>, _interface: VirtualInterface) {}
+    // A scripted CPU keeps its state itself, whichever processor runs it.
+    fn evict(_: &IrqsOff<Self>) {}
     fn guest_timer_rang(_: &IrqsOff<Self>, _irq: u32) -> bool {
         false
     }

@@ -6,10 +6,11 @@ use alloc::string::String;
 
 use addr::{Hpa, Span};
 use arch::{Cpu, CpuId, IrqsOff, Machine, Virt, VirtualInterface};
-use atomic::{Arc, AtomicU32, Ordering};
+use atomic::{Arc, AtomicU32, Ordering, fence};
 use host_irq::{BadSpecifier, Chip, Line, Trigger};
 use host_mmio::Window;
-use isa_gic::gicd;
+use host_sync::Once;
+use isa_gic::gicd::{self, SgiTargets};
 use isa_gic::v2::gicc;
 
 use super::distributor::Banks;
@@ -44,7 +45,12 @@ struct Gicv2 {
     senders: [AtomicU32; MAX_CPUS],
     /// Of each CPU: its bit in the target registers.
     targets: [AtomicU32; MAX_CPUS],
+    /// The hardware for guests; the same on every CPU, since the registers are each CPU's own.
+    guests: Once<VirtualInterface>,
 }
+
+/// The software-generated interrupt by which CPUs interrupt each other.
+const IPI: u32 = 0;
 
 struct Started {
     _chip: Arc<Gicv2>,
@@ -70,10 +76,11 @@ fn start(node: &Node<'_>) -> Result<Running, Declined> {
         lines,
         senders: [const { AtomicU32::new(0) }; MAX_CPUS],
         targets: [const { AtomicU32::new(0) }; MAX_CPUS],
+        guests: Once::new(),
     });
     let masked = IrqsOff::now();
     chip.start_distributor();
-    chip.start_cpu(&masked);
+    chip.start_cpu(&masked).map_err(Declined::Broken)?;
     drop(masked);
     host_irq::publish(chip.clone(), phandle)?;
     let control = start_guests(node, &chip)?;
@@ -97,12 +104,15 @@ fn start_guests(node: &Node<'_>, chip: &Gicv2) -> Result<Option<Window>, Decline
         .filter(|seen| whole.contains_all(seen.base(), seen.length()))
         .ok_or_else(|| Declined::broken("property \"reg\": GICV is too short"))?;
     let distributor = chip.distributor.address();
-    Machine::use_interface(VirtualInterface::Mapped {
+    let interface = VirtualInterface::Mapped {
         control: control.address(),
         timer,
         set_active: distributor + gicd::ISACTIVER as usize,
         clear_active: distributor + gicd::ICACTIVER as usize,
-    });
+    };
+    Machine::use_interface(&IrqsOff::now(), interface);
+    // The first one; there is no other before.
+    let _ = chip.guests.set(interface);
     vio::assist::publish(vio::assist::Assist::Mapped { cpu_interface: seen });
     Ok(Some(control))
 }
@@ -222,14 +232,39 @@ impl Chip for Gicv2 {
     }
 
     /// The registers of private interrupts are each CPU's own at the same address.
-    fn start_cpu(&self, masked: &IrqsOff) {
-        if let Some(target) = self.targets.get(Machine::id(masked).0 as usize) {
-            target.store(self.distributor.read32(gicd::ITARGETSR) & 0xff, Ordering::Relaxed);
-        }
+    fn start_cpu(&self, masked: &IrqsOff) -> Result<(), String> {
+        let cpu = Machine::id(masked);
+        let target = self.targets.get(cpu.0 as usize).ok_or_else(|| {
+            alloc::format!("{}: a GICv2 serves {MAX_CPUS} CPUs, and {cpu} is none of them", self.name)
+        })?;
+        target.store(self.distributor.read32(gicd::ITARGETSR) & 0xff, Ordering::Relaxed);
         Banks::new(&self.distributor, 0).silence(0, 32);
         self.interface.write32(self.interface(gicc::PMR), 0xff);
         self.interface.write32(self.interface(gicc::BPR), 0);
         self.interface.write32(self.interface(gicc::CTLR), gicc::ctlr::ENABLE | gicc::ctlr::EOI_MODE);
+        if let Some(interface) = self.guests.get() {
+            Machine::use_interface(masked, *interface);
+        }
+        Ok(())
+    }
+
+    fn stop_cpu(&self, _masked: &IrqsOff) {
+        Banks::new(&self.distributor, 0).silence(0, 32);
+        self.interface.write32(self.interface(gicc::CTLR), 0);
+    }
+
+    fn ipi(&self) -> Option<u32> {
+        Some(IPI)
+    }
+
+    #[inline]
+    fn send_ipi(&self, _masked: &IrqsOff, cpu: CpuId) {
+        if let Some(target) = self.targets.get(cpu.0 as usize) {
+            // What was stored before is seen before the interrupt is.
+            fence(Ordering::SeqCst);
+            let targets = SgiTargets::List(target.load(Ordering::Relaxed) as u8);
+            self.distributor.write32(gicd::SGIR, gicd::encode_sgir(targets, IPI));
+        }
     }
 }
 
@@ -249,6 +284,7 @@ mod tests {
             lines: 96,
             senders: [const { AtomicU32::new(0) }; MAX_CPUS],
             targets: [const { AtomicU32::new(0) }; MAX_CPUS],
+            guests: Once::new(),
         }
     }
 

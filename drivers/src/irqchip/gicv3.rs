@@ -6,7 +6,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use arch::{Cpu, CpuId, IrqsOff, LocalIrqs, Machine, Virt, VirtualInterface};
+use arch::{Cpu, CpuId, IrqsOff, LocalIrqs, Machine, Processors, Virt, VirtualInterface};
 use atomic::Arc;
 use host_irq::{BadSpecifier, Chip, Line, Trigger};
 use host_mmio::Window;
@@ -23,6 +23,9 @@ pub(crate) const DRIVER: Driver =
 /// Looks at a register, at most, while the hardware makes up its mind.
 const PATIENCE: u32 = 1_000_000;
 
+/// The software-generated interrupt by which CPUs interrupt each other.
+const IPI: u8 = 0;
+
 struct Gicv3 {
     name: String,
     distributor: Window,
@@ -31,6 +34,8 @@ struct Gicv3 {
     /// Bytes from one redistributor to the next, where the tree says it.
     stride: Option<u64>,
     lines: u32,
+    /// The guests' timer interrupt.
+    timer: u32,
     /// The CPUs that are up, and where their redistributors are.
     cpus: Spin<Vec<Redistributor>, IrqOff>,
 }
@@ -62,20 +67,14 @@ fn start(node: &Node<'_>) -> Result<Running, Declined> {
         regions,
         stride: stride.filter(|stride| *stride != 0),
         lines,
+        timer,
         cpus: Spin::new(Vec::with_capacity(1)),
     });
     let masked = IrqsOff::now();
     chip.start_distributor(&masked)?;
-    let own = chip.join(&masked)?;
+    chip.join(&masked)?;
     drop(masked);
     host_irq::publish(chip.clone(), phandle)?;
-
-    let private = chip.private(own).map(|banks| banks.address()).unwrap_or(0);
-    Machine::use_interface(VirtualInterface::Processor {
-        timer,
-        set_active: private + gicd::ISACTIVER as usize,
-        clear_active: private + gicd::ICACTIVER as usize,
-    });
     vio::assist::publish(vio::assist::Assist::Registers);
     let maintenance = super::maintenance(node)?;
     Ok(Box::new(Started { _chip: chip, _maintenance: maintenance }))
@@ -123,8 +122,8 @@ impl Gicv3 {
             .ok_or_else(|| Declined::broken("GICD_CTLR.RWP stays set"))
     }
 
-    /// Prepares the asking CPU's redistributor and its interface.
-    fn join(&self, masked: &IrqsOff) -> Result<Redistributor, Declined> {
+    /// Prepares the asking CPU's redistributor, its interface, and the one of its guests.
+    fn join(&self, masked: &IrqsOff) -> Result<(), Declined> {
         let affinity = Affinity::from_mpidr(Machine::hardware_id(masked));
         let (region, offset) = self.find(affinity).ok_or_else(|| {
             let id = affinity.mpidr();
@@ -148,7 +147,17 @@ impl Gicv3 {
         let mut cpus = self.cpus.lock();
         cpus.retain(|known| known.cpu != own.cpu);
         cpus.push(own);
-        Ok(own)
+        drop(cpus);
+        let private = private.address();
+        Machine::use_interface(
+            masked,
+            VirtualInterface::Processor {
+                timer: self.timer,
+                set_active: private + gicd::ISACTIVER as usize,
+                clear_active: private + gicd::ICACTIVER as usize,
+            },
+        );
+        Ok(())
     }
 
     /// The region and the offset in it of the redistributor with this affinity.
@@ -258,9 +267,26 @@ impl Chip for Gicv3 {
         irq < 32
     }
 
-    fn start_cpu(&self, masked: &IrqsOff) {
-        if let Err(declined) = self.join(masked) {
-            host_log::error!("{}: {}: {declined}", self.name, Machine::id(masked));
+    fn start_cpu(&self, masked: &IrqsOff) -> Result<(), String> {
+        self.join(masked).map_err(|declined| alloc::format!("{}: {declined}", self.name))
+    }
+
+    fn stop_cpu(&self, masked: &IrqsOff) {
+        let cpu = Machine::id(masked);
+        let own = self.cpus.lock().iter().find(|known| known.cpu == cpu).copied();
+        if let Some(private) = own.and_then(|own| self.private(own)) {
+            private.banks().silence(0, 32);
+        }
+    }
+
+    fn ipi(&self) -> Option<u32> {
+        Some(IPI.into())
+    }
+
+    #[inline]
+    fn send_ipi(&self, masked: &IrqsOff, cpu: CpuId) {
+        if let Some(hardware_id) = Machine::hardware_id_of(cpu) {
+            Machine::send(masked, hardware_id, IPI);
         }
     }
 }
@@ -280,6 +306,7 @@ mod tests {
             regions: regions.iter().map(Registers::window).collect(),
             stride,
             lines: 96,
+            timer: 27,
             cpus: Spin::new(Vec::new()),
         }
     }

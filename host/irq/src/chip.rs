@@ -1,5 +1,7 @@
 //! What an interrupt controller's driver provides.
 
+use alloc::string::String;
+
 use arch::{CpuId, IrqsOff};
 
 /// How a line says that it wants something.
@@ -76,6 +78,22 @@ pub trait Chip: Send + Sync {
     fn is_per_cpu(&self, _irq: u32) -> bool {
         false
     }
-    /// Prepares the asking CPU's part, when a further CPU came up.
-    fn start_cpu(&self, _masked: &IrqsOff) {}
+    /// Prepares the asking CPU's part, when a further CPU came up: what it claims from, and what hands
+    /// interrupts to its guests ([`Virt::use_interface`](arch::Virt::use_interface)).
+    ///
+    /// # Errors
+    /// What is missing, in words.
+    fn start_cpu(&self, _masked: &IrqsOff) -> Result<(), String> {
+        Ok(())
+    }
+    /// The asking CPU stops: nothing more is claimed here until [`Chip::start_cpu`].
+    fn stop_cpu(&self, _masked: &IrqsOff) {}
+    /// The line by which CPUs interrupt each other, if this controller has one; per CPU, and edge-triggered
+    /// as far as anybody can see.
+    fn ipi(&self) -> Option<u32> {
+        None
+    }
+    /// Interrupts CPU `cpu` by the line [`Chip::ipi`]. What was written to memory before is seen by the
+    /// handler. Called from any context, and takes no lock: a panic calls it, too.
+    fn send_ipi(&self, _masked: &IrqsOff, _cpu: CpuId) {}
 }

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
-use arch::IrqsOff;
+use arch::{CpuId, IrqsOff};
 use atomic::{Arc, Ordering};
 use host_sync::{IrqOff, Once, Spin};
 
@@ -51,15 +51,44 @@ pub fn translate(node: u32, cells: &[u32]) -> Result<(u32, Trigger), LineError> 
 
 /// Prepares a further CPU, on that CPU: its part of every chip, and the lines that each CPU has for
 /// itself and that somebody took.
-pub fn start_cpu(masked: &IrqsOff) {
+///
+/// # Errors
+/// What a chip misses on this CPU.
+pub fn start_cpu(masked: &IrqsOff) -> Result<(), String> {
     let domains = ALL.lock().clone();
     for domain in domains {
-        domain.chip.start_cpu(masked);
+        domain.chip.start_cpu(masked)?;
         for (own, slot) in (0..).zip(&domain.slots) {
             if slot.enabled.load(Ordering::Relaxed) && domain.chip.is_per_cpu(own) {
+                if let Some(trigger) = slot.owner.read_masked(masked, |owner| owner.map(|it| it.trigger)) {
+                    domain.chip.set_trigger(own, trigger);
+                }
                 domain.chip.enable(own);
             }
         }
+    }
+    Ok(())
+}
+
+/// The asking CPU stops: its part of every chip falls silent.
+pub fn stop_cpu(masked: &IrqsOff) {
+    let domains = ALL.lock().clone();
+    for domain in domains {
+        domain.chip.stop_cpu(masked);
+    }
+}
+
+/// The line by which CPUs interrupt each other, over all chips; `None` when the hardware has none.
+pub fn ipi() -> Option<u32> {
+    let root = root()?;
+    root.chip.ipi().map(|own| root.line(own))
+}
+
+/// Interrupts another CPU, by the line of [`ipi`]. Takes no lock.
+#[inline]
+pub fn send_ipi(masked: &IrqsOff, cpu: CpuId) {
+    if let Some(root) = root() {
+        root.chip.send_ipi(masked, cpu);
     }
 }
 

@@ -27,7 +27,7 @@ use arch::IrqsOff;
 use host_sync::Once;
 
 pub use chip::{BadSpecifier, Chip, Outcome, Trigger};
-pub use domain::{Domain, LineStats, publish, start_cpu, stats, translate};
+pub use domain::{Domain, LineStats, ipi, publish, send_ipi, start_cpu, stats, stop_cpu, translate};
 pub use guest::{GuestIrqs, guest_irqs, publish_guest_irqs};
 pub use line::{Handler, Line};
 

@@ -17,8 +17,9 @@ mod rank;
 mod spin;
 mod swap;
 
+pub use arch::MAX_CPUS;
 pub use once::Once;
-pub use percpu::{MAX_CPUS, PerCpu};
+pub use percpu::PerCpu;
 pub use preempt::{PreemptGuard, might_sleep, set_reschedule_hook};
 pub use rank::Rank;
 pub use spin::{IrqOff, LockContext, PreemptOff, Spin, SpinGuard};

@@ -1,15 +1,8 @@
 //! Data of which every CPU has its own.
 
-use arch::{Cpu, CpuId, IrqsOff, Machine};
+use arch::{Cpu, CpuId, IrqsOff, MAX_CPUS, Machine};
 
-/// No CPU number is as high as this one.
-#[cfg(target_os = "none")]
-pub const MAX_CPUS: usize = 32;
-/// No CPU number is as high as this one. Every test is a CPU on the development machine.
-#[cfg(not(target_os = "none"))]
-pub const MAX_CPUS: usize = 4096;
-
-/// One `T` for each CPU. It is shared by reference only: give `T` cells that are atomic, or locks.
+/// One `T` for each CPU that there could be: keep it small, or a pointer. It is shared by reference only: give `T` cells that are atomic, or locks.
 pub struct PerCpu<T>([T; MAX_CPUS]);
 
 impl<T> PerCpu<T> {

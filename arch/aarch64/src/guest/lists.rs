@@ -5,6 +5,7 @@ use core::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
 
 use arch_api::{GuestPort, Held, IrqSlot, SlotState, VirtualInterface};
 
+use super::Loaded;
 use crate::registers::{get, isb, set};
 
 const NOTHING: u8 = 0;
@@ -19,8 +20,6 @@ static COUNT: AtomicUsize = AtomicUsize::new(0);
 /// How many 32-bit words of active priorities there are, per group.
 static PRIORITY_WORDS: AtomicUsize = AtomicUsize::new(1);
 static TIMER: AtomicU32 = AtomicU32::new(0);
-static SET_ACTIVE: AtomicUsize = AtomicUsize::new(0);
-static CLEAR_ACTIVE: AtomicUsize = AtomicUsize::new(0);
 
 /// GICH's registers.
 mod gich {
@@ -50,7 +49,7 @@ fn gich_write(offset: usize, value: u64) {
     unsafe { core::ptr::write_volatile(gich(offset), value as u32) }
 }
 
-pub(super) fn use_interface(interface: VirtualInterface) {
+pub(super) fn use_interface(own: &Loaded, interface: VirtualInterface) {
     let (kind, timer, set_active, clear_active) = match interface {
         VirtualInterface::Processor { timer, set_active, clear_active } => {
             let vtr = get!("S3_4_C12_C11_1"); // ICH_VTR_EL2
@@ -71,8 +70,7 @@ pub(super) fn use_interface(interface: VirtualInterface) {
         }
     };
     TIMER.store(timer, Ordering::Relaxed);
-    SET_ACTIVE.store(set_active, Ordering::Relaxed);
-    CLEAR_ACTIVE.store(clear_active, Ordering::Relaxed);
+    own.timer_active.set([set_active, clear_active]);
     KIND.store(kind, Ordering::Release);
     silence();
 }
@@ -112,11 +110,11 @@ pub(super) fn claim_timer() -> Option<u32> {
     Some(timer)
 }
 
-/// The virtual timer's host interrupt was left active for a guest: makes that so in the hardware, or
-/// not so any more.
-pub(super) fn set_timer_active(active: bool) {
-    let register = if active { &SET_ACTIVE } else { &CLEAR_ACTIVE };
-    let address = register.load(Ordering::Relaxed);
+/// This CPU's interrupt of the guests' virtual timer was left active for a guest: makes that so in the
+/// hardware, or not so any more. `own` is this CPU's.
+pub(super) fn set_timer_active(own: &Loaded, active: bool) {
+    let [set, clear] = own.timer_active.get();
+    let address = if active { set } else { clear };
     if address != 0 {
         // SAFETY: `use_interface` was given the addresses of these mapped registers.
         unsafe { core::ptr::write_volatile(address as *mut u32, 1 << (TIMER.load(Ordering::Relaxed) & 31)) };

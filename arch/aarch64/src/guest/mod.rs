@@ -3,6 +3,7 @@
 //! | file | subject |
 //! |---|---|
 //! | `enter` | the way in and out, in assembly |
+//! | `hcr` | what traps |
 //! | `vcpu` | the contract's virtual CPU |
 //! | `settle` | what an exception from a guest means |
 //! | `abort` | accesses to what is not memory |
@@ -13,6 +14,7 @@
 
 mod abort;
 mod enter;
+mod hcr;
 mod ids;
 mod lists;
 mod settle;
@@ -22,11 +24,12 @@ mod vcpu;
 
 use core::cell::Cell;
 
+pub(crate) use hcr::HCR_HOST;
 pub use space::Stage2;
+pub(crate) use vcpu::State;
 pub use vcpu::VirtualCpu;
-pub(crate) use vcpu::{HCR_HOST, State};
 
-use arch_api::{Clock, IrqsOff, Nanos, NoVirt, Virt, VirtualInterface};
+use arch_api::{Clock, CpuId, IrqsOff, Nanos, NoVirt, Virt, VirtualInterface};
 
 use crate::registers::{get, isb, set};
 use crate::{Aarch64, cpu};
@@ -37,11 +40,17 @@ pub(crate) struct Loaded {
     state: Cell<*mut State>,
     /// The virtual interface rang: look at the list registers before the next entry.
     rang: Cell<bool>,
+    /// Where this CPU's virtual timer interrupt is made active, and inactive; 0 before that is known.
+    timer_active: Cell<[usize; 2]>,
 }
 
 impl Loaded {
     pub(crate) const fn none() -> Self {
-        Self { state: Cell::new(core::ptr::null_mut()), rang: Cell::new(false) }
+        Self {
+            state: Cell::new(core::ptr::null_mut()),
+            rang: Cell::new(false),
+            timer_active: Cell::new([0; 2]),
+        }
     }
 }
 
@@ -55,9 +64,11 @@ impl Virt for Aarch64 {
     type Vcpu = VirtualCpu;
     type Space = Stage2;
 
-    fn enable(_masked: &IrqsOff<Self>) -> Result<(), NoVirt> {
+    fn enable(masked: &IrqsOff<Self>) -> Result<(), NoVirt> {
         space::enable()?;
-        ids::read_host();
+        if cpu::this(masked).id == CpuId(0) {
+            ids::read_host();
+        }
         let counters = get!("id_aa64dfr0_el1") >> 8 & 0xf;
         let own = if (1..15).contains(&counters) { get!("pmcr_el0") >> 11 & 0x1f } else { 0 };
         // SAFETY: these registers say what traps from EL1; our own execution does not depend on them.
@@ -86,8 +97,12 @@ impl Virt for Aarch64 {
         Ok(())
     }
 
-    fn use_interface(interface: VirtualInterface) {
-        lists::use_interface(interface);
+    fn use_interface(masked: &IrqsOff<Self>, interface: VirtualInterface) {
+        lists::use_interface(&cpu::this(masked).loaded, interface);
+    }
+
+    fn evict(masked: &IrqsOff<Self>) {
+        State::evict(cpu::this(masked));
     }
 
     fn guest_timer_rang(masked: &IrqsOff<Self>, irq: u32) -> bool {

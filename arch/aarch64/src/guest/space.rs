@@ -1,9 +1,10 @@
 //! A guest's memory map: stage 2 translation (DDI 0487, D8.2), and the VMIDs that tag its TLB entries.
 
+use alloc::boxed::Box;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use addr::{Gpa, Hpa, PAGE_SIZE, Span};
-use arch_api::{GuestSpace, IrqsOff, MapError, NoVirt, Rights, TableFrames};
+use arch_api::{CpuId, GuestSpace, IrqsOff, MapError, NoVirt, Rights, TableFrames};
 use isa_paging::{
     Execute, Permission, Shareability, Space, Stage2Attributes, Stage2Memory, Tables, VmsaStage2,
     pa_range_bits,
@@ -14,11 +15,24 @@ use crate::registers::{dsb, get, isb, set};
 
 /// Bits of a guest-physical address, where the hardware has them: two concatenated tables of level 1.
 const WANTED_BITS: u32 = 40;
-/// VMIDs are 8 bits wide on every implementation. 0 belongs to nobody.
-const VMIDS: u64 = 256;
+/// The VMIDs that are given, one bit each. They are 8 bits wide on every implementation; 0 belongs to nobody.
+/// Each map has one for as long as it lives, so that no CPU ever holds an old one.
+static VMIDS: [AtomicU64; 4] = [AtomicU64::new(1), AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0)];
 
-/// The generation of VMIDs (times [`VMIDS`]) and the next one to give.
-static NEXT_VMID: AtomicU64 = AtomicU64::new(VMIDS + 1);
+/// Takes a VMID that nobody has.
+fn take_vmid() -> Option<u64> {
+    (0..).zip(&VMIDS).find_map(|(word, taken)| {
+        let update = |taken: u64| (taken != u64::MAX).then_some(taken | (taken + 1));
+        let before = taken.fetch_update(Ordering::AcqRel, Ordering::Relaxed, update).ok()?;
+        Some(word * 64 + u64::from(before.trailing_ones()))
+    })
+}
+
+fn give_vmid(vmid: u64) {
+    if let Some(word) = VMIDS.get(vmid as usize / 64) {
+        word.fetch_and(!(1 << (vmid % 64)), Ordering::AcqRel);
+    }
+}
 
 /// ID_AA64MMFR0_EL1.PARange, as far as 48-bit tables reach.
 pub(super) fn pa_range() -> u64 {
@@ -48,11 +62,12 @@ pub struct Stage2 {
     space: Option<Space<VmsaStage2>>,
     tables: Frames,
     busy: AtomicBool,
-    /// Generation and number of the VMID.
-    vmid: AtomicU64,
-    /// The index of the virtual CPU that ran last (plus one): another one's entries for the same VMID and
-    /// ASID may mean something else.
-    last: AtomicU32,
+    vmid: u64,
+    /// For each CPU, by number: the index of the virtual CPU that ran there last (plus one). Another one's
+    /// entries for the same VMID and ASID may mean something else.
+    last: Box<[AtomicU32]>,
+    /// Whether any CPU used the tables yet.
+    used: AtomicBool,
 }
 
 #[derive(Clone, Copy)]
@@ -125,31 +140,29 @@ impl Stage2 {
         while self.busy.swap(true, Ordering::Acquire) {
             core::hint::spin_loop();
         }
-        let vmid = self.vmid.load(Ordering::Relaxed);
-        let vttbr = (vmid != 0).then(|| space.root().get() | (vmid % VMIDS) << 48);
+        let vttbr = self.used.load(Ordering::Relaxed).then(|| self.vttbr(space));
         let result = body(space, &mut GuestTables { frames: self.tables.0, vttbr });
         self.busy.store(false, Ordering::Release);
         Some(result)
     }
 
-    /// Makes this the map of the guest that runs next on this CPU, which is its CPU `index`.
-    pub(super) fn load(&self, index: u32, _masked: &IrqsOff<Aarch64>) {
+    fn vttbr(&self, space: &Space<VmsaStage2>) -> u64 {
+        space.root().get() | self.vmid << 48
+    }
+
+    /// Makes this the map of the guest that runs next on this CPU, `cpu`; it is the guest's CPU `index`.
+    pub(super) fn load(&self, index: u32, cpu: CpuId, _masked: &IrqsOff<Aarch64>) {
         let Some(space) = &self.space else { return };
-        let mut vmid = self.vmid.load(Ordering::Relaxed);
-        if vmid / VMIDS != NEXT_VMID.load(Ordering::Relaxed) / VMIDS {
-            vmid = NEXT_VMID.fetch_add(1, Ordering::Relaxed);
-            if vmid.is_multiple_of(VMIDS) {
-                // All were given: a new generation begins, and nothing of the old may be remembered.
-                vmid = NEXT_VMID.fetch_add(1, Ordering::Relaxed);
-                // SAFETY: TLB maintenance.
-                unsafe { core::arch::asm!("tlbi alle1is", "dsb ish", "isb", options(nostack)) };
-            }
-            self.vmid.store(vmid, Ordering::Relaxed);
+        if !self.used.load(Ordering::Relaxed) {
+            // Before anything is cached: who changes the map from now on says so to all CPUs.
+            self.locked(|_, _| self.used.store(true, Ordering::Relaxed));
         }
         // SAFETY: guests' translations are not ours.
-        unsafe { set!("vttbr_el2", space.root().get() | (vmid % VMIDS) << 48) };
+        unsafe { set!("vttbr_el2", self.vttbr(space)) };
         isb();
-        if self.last.swap(index + 1, Ordering::Relaxed) != index + 1 {
+        // A CPU that came up later than this map is always told to forget.
+        let last = self.last.get(cpu.0 as usize).map(|last| last.swap(index + 1, Ordering::Relaxed));
+        if last != Some(index + 1) {
             // SAFETY: TLB maintenance for this VMID, on this CPU.
             unsafe { core::arch::asm!("tlbi vmalle1", "dsb nsh", "isb", options(nostack)) };
         }
@@ -170,12 +183,17 @@ impl GuestSpace for Stage2 {
         let format = format().ok_or(MapError::OutOfRange)?;
         let mut walker = GuestTables { frames: tables, vttbr: None };
         let space = Space::new(format, &mut walker).ok_or(MapError::NoMemory)?;
+        let Some(vmid) = take_vmid() else {
+            space.dissolve(&mut walker);
+            return Err(MapError::NoMemory);
+        };
         Ok(Self {
             space: Some(space),
             tables: Frames(tables),
             busy: AtomicBool::new(false),
-            vmid: AtomicU64::new(0),
-            last: AtomicU32::new(0),
+            vmid,
+            last: (0..crate::processors::count()).map(|_| AtomicU32::new(0)).collect(),
+            used: AtomicBool::new(false),
         })
     }
 
@@ -215,18 +233,12 @@ impl GuestSpace for Stage2 {
 impl Drop for Stage2 {
     fn drop(&mut self) {
         let Some(space) = self.space.take() else { return };
-        let vmid = *self.vmid.get_mut();
-        let vttbr = (vmid != 0).then(|| space.root().get() | (vmid % VMIDS) << 48);
+        let vttbr = self.used.load(Ordering::Relaxed).then(|| self.vttbr(&space));
         let mut tables = GuestTables { frames: self.tables.0, vttbr };
-        // Speculative walks through these tables end before the frames get other owners.
-        let masked = IrqsOff::<Aarch64>::now();
-        if vttbr.is_some_and(|vttbr| vttbr == get!("vttbr_el2")) {
-            // SAFETY: no guest runs; the next entry loads its own.
-            unsafe { set!("vttbr_el2", 0) };
-            isb();
-        }
-        drop(masked);
+        // No CPU has these tables in its register: each evicted the last virtual CPU that used them. What is
+        // cached of them ends before the frames and the number get other owners.
         tables.invalidate(0, 1 << 30);
         space.dissolve(&mut tables);
+        give_vmid(self.vmid);
     }
 }

@@ -10,6 +10,7 @@ use atomic::{Arc, AtomicU8, Ordering};
 use isa_a64::pstate::{Aborted, Kind, Pstate, Taker, UNDEFINED, abort_syndrome, inject};
 
 use super::enter::{Gprs, SERROR, SYNCHRONOUS, enter_guest};
+use super::hcr::{HCR, HCR_HOST, TWE, TWI, VSE};
 use super::lists::Lists;
 use super::space::Stage2;
 use super::state::{El1, Keys, Timer, Vectors};
@@ -18,30 +19,6 @@ use crate::Aarch64;
 use crate::cpu::{self, PerCpu};
 use crate::registers::{get, isb, set};
 
-/// HCR_EL2 (DDI 0487, D24.2.49): stage 2; interrupts and errors come to EL2 and virtual ones go to EL1;
-/// TLB maintenance is broadcast (FB), barriers reach inner shareable (BSU); WFI, SMC, implementation
-/// defined registers, ACTLR and the ID registers trap; EL1 is AArch64; pointer authentication does not
-/// trap.
-pub(crate) const HCR: u64 = HCR_HOST
-    | 1 << 0 // VM
-    | 1 << 1 // SWIO
-    | 1 << 9 // FB
-    | 1 << 10 // BSU, inner shareable
-    | TWI
-    | 1 << 18 // TID3
-    | 1 << 19 // TSC
-    | 1 << 20 // TIDCP
-    | 1 << 21 // TACR
-    | 1 << 40 // APK
-    | 1 << 41; // API
-/// While no guest runs: interrupts and errors come to EL2, and EL1 is AArch64.
-pub(crate) const HCR_HOST: u64 = 1 << 31 | 1 << 3 | 1 << 4 | 1 << 5;
-/// A virtual system error waits for the guest.
-const VSE: u64 = 1 << 8;
-/// WFI traps.
-const TWI: u64 = 1 << 13;
-/// WFE traps.
-const TWE: u64 = 1 << 14;
 /// ENABLE, IMASK and ISTATUS of CNTV_CTL_EL0.
 const CONDITION: u64 = 0b111;
 /// What they are while the timer's line is up.
@@ -115,7 +92,7 @@ impl State {
         if let Some(other) = unsafe { cpu.loaded.state.get().as_mut() } {
             other.unload(cpu);
         }
-        space.load(self.profile.index, masked);
+        space.load(self.profile.index, cpu.id, masked);
         // SAFETY: interrupts are masked and nobody's registers are in the hardware any more.
         unsafe {
             self.el1.load();
@@ -127,13 +104,24 @@ impl State {
             set!("hcr_el2", self.hcr);
             self.lists.load();
             if self.timer_active {
-                lists::set_timer_active(true);
+                lists::set_timer_active(&cpu.loaded, true);
             }
             self.timer.load();
         }
         isb();
         cpu.loaded.rang.set(core::mem::take(&mut self.lists_rang));
         cpu.loaded.state.set(self);
+    }
+
+    /// Takes whoever is in the hardware of `cpu`, which is this one, out of it. No translation of a guest is
+    /// left to be walked.
+    pub(super) fn evict(cpu: &PerCpu) {
+        // SAFETY: as in `load`.
+        if let Some(state) = unsafe { cpu.loaded.state.get().as_mut() } {
+            state.unload(cpu);
+        }
+        // SAFETY: no guest runs until the next one is loaded.
+        unsafe { set!("vttbr_el2", 0) };
     }
 
     /// Out of the hardware.
@@ -152,7 +140,7 @@ impl State {
         self.lists.unload();
         // What rang concerns this guest, not the next one.
         self.lists_rang |= cpu.loaded.rang.take() || self.lists.has_ended();
-        self.release_timer_irq();
+        self.release_timer_irq(cpu);
         // SAFETY: no guest runs until the next one is loaded.
         unsafe { set!("hcr_el2", HCR_HOST) };
         cpu.loaded.state.set(core::ptr::null_mut());
@@ -164,9 +152,9 @@ impl State {
     }
 
     /// The host interrupt behind the guest's timer stays active only as long as the guest is loaded.
-    fn release_timer_irq(&mut self) {
+    fn release_timer_irq(&mut self, cpu: &PerCpu) {
         if self.timer_active {
-            lists::set_timer_active(false);
+            lists::set_timer_active(&cpu.loaded, false);
             // The guest ended it meanwhile if it is neither in its hands nor still to be given to it.
             self.timer_active = self.timer_undelivered || self.lists.holds_link();
         }
@@ -177,7 +165,7 @@ impl State {
         cpu.loaded.rang.set(false);
         self.lists.look();
         if self.timer_active && get!("cntv_ctl_el0") & CONDITION != RINGS && self.lists.link_waits() {
-            lists::set_timer_active(false);
+            lists::set_timer_active(&cpu.loaded, false);
             self.take_timer_back();
         }
         self.timer_undelivered &= !self.lists.exchange(&*self.port);
@@ -286,8 +274,8 @@ impl State {
 #[derive(Debug)]
 pub struct VirtualCpu(Box<State>);
 
-// SAFETY: what is in a hardware is reached through the CPU that holds it; a thread with a virtual CPU
-// stays on its CPU.
+// SAFETY: what is in a hardware is reached through the CPU that holds it; before the thread with a virtual
+// CPU goes on on another CPU, the one that it leaves takes it out (`Virt::evict`).
 unsafe impl Send for VirtualCpu {}
 
 impl Drop for VirtualCpu {
@@ -296,7 +284,7 @@ impl Drop for VirtualCpu {
         let cpu = cpu::this(&masked);
         if self.0.is_loaded(cpu) {
             self.0.waiting = false;
-            self.0.unload(cpu);
+            State::evict(cpu);
         }
     }
 }
@@ -340,7 +328,7 @@ impl GuestCpu for VirtualCpu {
         let state = &mut *self.0;
         if state.is_loaded(cpu) {
             state.waiting = false;
-            state.unload(cpu);
+            State::evict(cpu);
         }
         state.gprs = Gprs { x: [0; 31], pc: from.entry.get(), pstate: Pstate::RESET_EL1.raw() };
         if let Some(x0) = state.gprs.x.first_mut() {

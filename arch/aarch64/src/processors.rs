@@ -1,0 +1,243 @@
+//! Other processors, from their first instruction to Rust (PSCI CPU_ON, DEN0022 5.6; spin tables,
+//! Documentation/arch/arm64/booting.rst).
+//!
+//! A processor begins with its MMU off, at EL2. All that it needs until its caches are on lies in one
+//! record ([`Begin`]) that was cleaned to memory; PSCI hands its address on in x0. A spin table hands nothing
+//! on: then the record is looked for by MPIDR, in a list.
+
+use alloc::boxed::Box;
+use core::arch::global_asm;
+use core::cell::UnsafeCell;
+use core::mem::offset_of;
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+
+use addr::Hpa;
+use arch_api::{Cache, CpuId, CpuStart, MAX_CPUS, Processors};
+
+use crate::cpu::PerCpu;
+use crate::registers::{get, set};
+use crate::{Aarch64, clock, paging};
+
+/// MPIDR_EL1: Aff3, Aff2, Aff1, Aff0.
+pub(crate) const AFFINITY: u64 = 0xff_00ff_ffff;
+
+/// What a processor needs to begin, as the assembly below finds it.
+#[repr(C, align(64))]
+pub(crate) struct Begin {
+    next: u64,
+    mpidr: u64,
+    stack: u64,
+    block: u64,
+    mair: u64,
+    tcr: u64,
+    ttbr: u64,
+    sctlr: u64,
+    main: u64,
+}
+
+/// The blocks of all processors, by number; null where there is none.
+static BLOCKS: [AtomicPtr<PerCpu>; MAX_CPUS] = [const { AtomicPtr::new(core::ptr::null_mut()) }; MAX_CPUS];
+/// How many there are.
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+/// Held while a processor is prepared.
+static PREPARING: AtomicBool = AtomicBool::new(false);
+/// The records of all processors but the first: the address of the last one made.
+#[unsafe(no_mangle)]
+static SECONDARY_LIST: List = List(AtomicU64::new(0));
+
+/// In a cache line of its own: it is read past the caches.
+#[repr(C, align(64))]
+struct List(AtomicU64);
+
+/// Notes the boot processor's block.
+pub(crate) fn first(block: &'static PerCpu) {
+    if let Some(slot) = BLOCKS.first() {
+        slot.store(core::ptr::from_ref(block).cast_mut(), Ordering::Release);
+        COUNT.store(1, Ordering::Release);
+    }
+}
+
+/// How many processors there are, on or off.
+pub(crate) fn count() -> usize {
+    COUNT.load(Ordering::Acquire)
+}
+
+/// The block of a processor.
+fn block(cpu: usize) -> Option<&'static PerCpu> {
+    // SAFETY: blocks are static or leaked.
+    unsafe { BLOCKS.get(cpu)?.load(Ordering::Acquire).as_ref() }
+}
+
+/// The number and the block of the processor with this hardware id; made if there is none.
+fn find_or_make(hardware_id: u64) -> Option<(CpuId, &'static PerCpu)> {
+    let count = COUNT.load(Ordering::Acquire);
+    let known = (0..count).find_map(|cpu| block(cpu).filter(|block| block.hardware_id.get() == hardware_id));
+    if let Some(block) = known {
+        return Some((block.id, block));
+    }
+    let slot = BLOCKS.get(count)?;
+    let id = CpuId(u32::try_from(count).ok()?);
+    let block: &'static PerCpu = Box::leak(PerCpu::new(id, hardware_id)?);
+    slot.store(core::ptr::from_ref(block).cast_mut(), Ordering::Release);
+    COUNT.store(count + 1, Ordering::Release);
+    Some((id, block))
+}
+
+/// Where the record of a processor is kept.
+pub(crate) struct BeginCell(UnsafeCell<Begin>);
+
+impl BeginCell {
+    pub(crate) const fn new() -> Self {
+        Self(UnsafeCell::new(Begin {
+            next: 0,
+            mpidr: 0,
+            stack: 0,
+            block: 0,
+            mair: 0,
+            tcr: 0,
+            ttbr: 0,
+            sctlr: 0,
+            main: 0,
+        }))
+    }
+}
+
+unsafe extern "C" {
+    fn secondary_start();
+}
+
+impl Processors for Aarch64 {
+    unsafe fn prepare_cpu(
+        hardware_id: u64,
+        stack_top: *mut u8,
+        main: extern "C" fn() -> !,
+    ) -> Option<CpuStart> {
+        while PREPARING.swap(true, Ordering::Acquire) {
+            core::hint::spin_loop();
+        }
+        let found = find_or_make(hardware_id & AFFINITY);
+        if let Some((_, block)) = found {
+            block.reset();
+            let record = block.begin.0.get();
+            // SAFETY: `PREPARING` is held, and the processor does not run our code, as the caller promises.
+            let begin = unsafe { &mut *record };
+            let is_new = begin.block == 0;
+            let (mair, tcr, ttbr, sctlr) = paging::regime();
+            *begin = Begin {
+                next: if is_new { SECONDARY_LIST.0.load(Ordering::Relaxed) } else { begin.next },
+                mpidr: hardware_id & AFFINITY,
+                stack: stack_top as u64,
+                block: core::ptr::from_ref(block) as u64,
+                mair,
+                tcr,
+                ttbr,
+                sctlr,
+                main: main as usize as u64,
+            };
+            Self::make_visible_to_device(record.cast(), size_of::<Begin>());
+            if is_new {
+                SECONDARY_LIST.0.store(record as u64, Ordering::Relaxed);
+                Self::make_visible_to_device((&raw const SECONDARY_LIST).cast(), size_of::<List>());
+            }
+        }
+        PREPARING.store(false, Ordering::Release);
+        let (cpu, block) = found?;
+        let entry = Hpa::new(secondary_start as *const () as u64);
+        Some(CpuStart { cpu, entry, argument: block.begin.0.get() as u64 })
+    }
+
+    #[inline]
+    fn hardware_id_of(cpu: CpuId) -> Option<u64> {
+        block(cpu.0 as usize).map(|block| block.hardware_id.get())
+    }
+
+    fn signal_waiting() {
+        // SAFETY: a barrier and an event.
+        unsafe { core::arch::asm!("dsb sy", "sev", options(nostack, preserves_flags)) };
+    }
+}
+
+global_asm!(
+    r#"
+    .section .text.start, "ax"
+    .global secondary_start
+secondary_start:                        // x0 = the record, or 0
+    msr     daifset, #0xf
+    mrs     x1, CurrentEL
+    cmp     x1, #(2 << 2)
+    b.ne    9f
+    mrs     x1, sctlr_el2
+    mov     x2, #0x1005                 // I, C, M
+    bic     x1, x1, x2
+    msr     sctlr_el2, x1
+    mov     x1, #(1 << 31)              // HCR_EL2.RW, not E2H, not TGE
+    msr     hcr_el2, x1
+    msr     spsel, #1
+    isb
+    cbnz    x0, 3f
+    mrs     x1, mpidr_el1
+    mov     x2, #0xffffff
+    movk    x2, #0xff, lsl #32
+    and     x1, x1, x2
+1:  adrp    x0, SECONDARY_LIST
+    ldr     x0, [x0, :lo12:SECONDARY_LIST]
+2:  cbz     x0, 4f
+    ldr     x2, [x0, #{mpidr}]
+    cmp     x1, x2
+    b.eq    3f
+    ldr     x0, [x0, #{next}]
+    b       2b
+4:  wfe                                 // released before its record was there
+    b       1b
+3:  ldr     x1, [x0, #{mair}]
+    msr     mair_el2, x1
+    ldr     x1, [x0, #{tcr}]
+    msr     tcr_el2, x1
+    ldr     x1, [x0, #{ttbr}]
+    msr     ttbr0_el2, x1
+    adrp    x1, exception_vectors
+    add     x1, x1, :lo12:exception_vectors
+    msr     vbar_el2, x1
+    ldr     x1, [x0, #{block}]
+    msr     tpidr_el2, x1
+    dsb     sy
+    tlbi    alle2
+    ic      iallu
+    dsb     sy
+    isb
+    ldr     x1, [x0, #{sctlr}]
+    msr     sctlr_el2, x1
+    isb
+    ldr     x1, [x0, #{stack}]
+    mov     sp, x1
+    ldr     x0, [x0, #{main}]
+    mov     x29, xzr
+    mov     x30, xzr
+    b       secondary_rust
+9:  wfe
+    b       9b
+"#,
+    next = const offset_of!(Begin, next),
+    mpidr = const offset_of!(Begin, mpidr),
+    stack = const offset_of!(Begin, stack),
+    block = const offset_of!(Begin, block),
+    mair = const offset_of!(Begin, mair),
+    tcr = const offset_of!(Begin, tcr),
+    ttbr = const offset_of!(Begin, ttbr),
+    sctlr = const offset_of!(Begin, sctlr),
+    main = const offset_of!(Begin, main),
+);
+
+/// Goes on where the record says, with the registers of this processor as they were set for the first.
+#[unsafe(no_mangle)]
+extern "C" fn secondary_rust(main: extern "C" fn() -> !) -> ! {
+    // SAFETY: no guest runs here yet.
+    unsafe { set!("hcr_el2", crate::guest::HCR_HOST) };
+    clock::start_cpu();
+    main()
+}
+
+/// The asking processor's hardware id.
+pub(crate) fn own_hardware_id() -> u64 {
+    get!("mpidr_el1") & AFFINITY
+}
