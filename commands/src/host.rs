@@ -66,12 +66,15 @@ fn cpu_info(session: &mut Session<'_>, _: &Args<'_>) -> Result<(), Failed> {
 fn cpu_stats(session: &mut Session<'_>, _: &Args<'_>) -> Result<(), Failed> {
     let threads = thread::all();
     let uptime = Machine::now().0.max(1);
-    let idle: u64 =
-        threads.iter().filter(|thread| thread.kind == Kind::Idle).map(|thread| thread.stats.running.0).sum();
+    let idle: u64 = threads
+        .iter()
+        .filter(|thread| thread.attributes.kind == Kind::Idle)
+        .map(|thread| thread.stats.running.0)
+        .sum();
     let busy = uptime.saturating_sub(idle);
     // Tenths of a percent; both fit, since a u64 of nanoseconds divided by 1000 leaves room.
     let tenths = busy / 1000 * 1000 / (uptime / 1000).max(1);
-    let vcpus = threads.iter().filter(|thread| thread.kind == Kind::Vcpu).count();
+    let vcpus = threads.iter().filter(|thread| thread.attributes.kind == Kind::Vcpu).count();
     let mut table = Table::new([("CPU#", 8), ("HWID", 16), ("Util. (%)", 16), ("Active VCPUs", 39)]);
     table.row([
         Machine::id(&IrqsOff::now()).0.to_string(),

@@ -125,7 +125,7 @@ fn threads(tree: &mut Tree<'_>) {
         tree.child(&thread.id.0.to_string(), |tree| {
             tree.field("name", &thread.name);
             tree.field("state", thread::state(thread.state));
-            tree.field("priority", thread.priority);
+            tree.field("priority", thread.attributes.priority);
             tree.field("running_ns", thread.stats.running.0);
             tree.field("switches", thread.stats.switches);
         });

@@ -15,10 +15,10 @@ pub(crate) const COMMAND: Command = Command {
 
 fn list(session: &mut Session<'_>, _: &Args<'_>) -> Result<(), Failed> {
     let mut table = Table::new([("ID", 8), ("Prio", 7), ("State", 12), ("Running (ms)", 15), ("Name", 36)]);
-    for thread in all().into_iter().filter(|thread| thread.kind != Kind::Vcpu) {
+    for thread in all().into_iter().filter(|thread| thread.attributes.kind != Kind::Vcpu) {
         table.row([
             thread.id.0.to_string(),
-            thread.priority.to_string(),
+            thread.attributes.priority.to_string(),
             state(thread.state).to_string(),
             (thread.stats.running.0 / 1_000_000).to_string(),
             thread.name,

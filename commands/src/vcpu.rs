@@ -70,11 +70,11 @@ fn list(session: &mut Session<'_>, wanted: impl Fn(Kind) -> bool) -> Result<(), 
     };
     let mut table =
         Table::new([("ID", 7), ("CPU", 7), ("Prio", 7), ("State", 11), ("Name", 34), ("Affinity", 12)]);
-    for thread in thread::all().into_iter().filter(|thread| wanted(thread.kind)) {
+    for thread in thread::all().into_iter().filter(|thread| wanted(thread.attributes.kind)) {
         table.row([
             thread.id.0.to_string(),
             thread.cpu.0.to_string(),
-            thread.priority.to_string(),
+            thread.attributes.priority.to_string(),
             state(&thread),
             thread.name,
             format!("{{{}}}", thread.cpu.0),
@@ -153,7 +153,7 @@ fn dumpstat(session: &mut Session<'_>, args: &Args<'_>) -> Result<(), Failed> {
     for (label, value) in [
         ("Name", vcpu.name().to_string()),
         ("State", vcpu.state().to_string()),
-        ("Priority", thread.priority.to_string()),
+        ("Priority", thread.attributes.priority.to_string()),
         ("Host CPU", thread.cpu.0.to_string()),
         ("Ready Time", time(stats.ready)),
         ("Running Time", time(stats.running)),

@@ -5,13 +5,16 @@
 #![expect(unsafe_code, reason = "the switch between threads")]
 
 use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 use arch::{Clock, Cpu as _, CpuId, IrqsOff, Machine, Nanos};
 use atomic::{Arc, AtomicPtr, AtomicU32, Ordering};
 use host_sync::{IrqOff, MAX_CPUS, Once, PerCpu, Spin, SpinGuard};
 
-use crate::control::{Control, Phase};
-use crate::policy::{Contest, Policy, Slot, Why};
+use crate::control::Control;
+use crate::policy::{Policy, Slot, Verdict, Why};
 use crate::roster::{Member, Roster};
 
 /// No slot.
@@ -100,14 +103,15 @@ pub(crate) fn current_counted() -> Arc<Control> {
 /// Makes the flow that runs here, `first`, and the thread `idle`, the threads of this CPU.
 pub(crate) fn begin(first: Member, idle: Member, policy: Box<dyn Policy>, masked: &IrqsOff) {
     let mut roster = roster(masked);
-    roster.policy = Some(policy);
     roster.running = first.control.slot;
-    roster.priority = first.priority;
+    roster.priority = first.attributes.priority;
     roster.turn = first.left;
     roster.idle = idle.control.slot;
     let current = Arc::as_ptr(&first.control).cast_mut();
-    roster.adopt(first);
-    roster.adopt(idle);
+    // There is no policy yet that could refuse, and none refuses a thread of the hypervisor's.
+    let _ = roster.adopt(first);
+    let _ = roster.adopt(idle);
+    let _ = roster.set_policy(&mut Some(policy), Machine::now());
     CPUS.get(masked).current.store(current, Ordering::Release);
 }
 
@@ -195,8 +199,8 @@ pub(crate) fn bury() {
 fn take_ended() -> Option<Member> {
     let masked = IrqsOff::now();
     let mut roster = roster(&masked);
-    let Slot(slot) = roster.ended.pop()?;
-    roster.members.get_mut(slot as usize)?.take()
+    let slot = roster.ended.pop()?;
+    roster.remove(slot)
 }
 
 /// A thread that ended and of which nobody has a handle any more.
@@ -207,31 +211,49 @@ fn take_ghost() -> Option<Arc<Control>> {
     Some(roster.ghosts.swap_remove(forgotten))
 }
 
-/// Exchanges the policy of this CPU: it begins with all who are ready, in no particular order.
-pub fn set_policy(mut policy: Box<dyn Policy>) {
+/// Exchanges the policy of `cpu`: it begins with all who are ready, in no particular order.
+///
+/// # Errors
+/// It does not take on a thread that is there, which the text names; the policy stays what it was.
+pub fn set_policy(cpu: CpuId, policy: Box<dyn Policy>) -> Result<(), String> {
     let masked = IrqsOff::now();
-    let mut roster = roster(&masked);
-    policy.reserve(roster.members.len());
-    for member in roster.members().filter(|member| member.control.slot != roster.idle) {
-        if member.control.state.get() == Phase::READY {
-            policy.ready(member.control.slot, member.hint(Why::Woken));
-        }
-    }
-    let old = roster.policy.replace(policy);
-    roster.contest(Machine::now(), &masked);
-    roster.set_alarm(&masked);
+    let mut roster = roster_of(cpu, &masked);
+    let mut policy = Some(policy);
+    let result = roster.set_policy(&mut policy, Machine::now());
     drop(roster);
+    look_again(cpu, &masked);
     drop(masked);
-    drop(old);
     preempt_here();
+    drop(policy);
+    result.map_err(|(control, why)| format!("{}: {why}", control.name))
 }
 
-/// The name of this CPU's policy, and how many of its answers were no answers: threads that are not
-/// ready. The mechanism does not follow those.
-pub fn policy_state() -> (&'static str, u64) {
-    let masked = IrqsOff::now();
-    let roster = roster(&masked);
-    (roster.policy.as_ref().map_or("none", |policy| policy.name()), roster.faults)
+/// What there is to say of a CPU's policy.
+#[derive(Clone, Debug)]
+pub struct PolicyState {
+    /// The CPU.
+    pub cpu: CpuId,
+    /// The name by which the policy is chosen.
+    pub name: &'static str,
+    /// What it shows of itself.
+    pub state: String,
+    /// How many of its answers were no answers: threads that are not ready. The mechanism does not follow those.
+    pub faults: u64,
+}
+
+/// The policies of all CPUs.
+pub fn policies() -> Vec<PolicyState> {
+    let state = |cpu| {
+        // Made before the lock is taken, long enough for what policies have to say.
+        let mut text = String::with_capacity(256);
+        let masked = IrqsOff::now();
+        let roster = roster_of(cpu, &masked);
+        let name = roster.policy.as_ref().map_or("none", |policy| policy.name());
+        // A `String` takes everything.
+        let _ = roster.policy.as_ref().map_or(Ok(()), |policy| policy.show(&mut text));
+        PolicyState { cpu, name, state: text, faults: roster.faults }
+    };
+    started().map(state).collect()
 }
 
 /// Has `cpu` look again who is ready.
@@ -278,7 +300,7 @@ fn make_ready(control: &Control, masked: &IrqsOff) {
         Machine::nesting(masked).others_ready().set(true);
         roster.contest(now, masked);
         roster.set_alarm(masked);
-    } else if roster.contested() != Contest::Alone {
+    } else if roster.contested(now) != Verdict::Alone.lasting() {
         drop(roster);
         kick(control.home);
     }

@@ -22,19 +22,19 @@ mod control;
 mod cpu;
 mod line;
 mod mutex;
-pub mod policy;
 mod roster;
 mod stack;
 mod thread;
 pub mod time;
 mod wait;
 
-pub use cpu::{on_kick, policy_state, preempt_if_asked, set_kick, set_policy};
+pub use cpu::{PolicyState, on_kick, policies, preempt_if_asked, set_kick, set_policy};
+pub use host_sched as policy;
 pub use mutex::{Mutex, MutexGuard};
-pub use policy::Priority;
+pub use policy::{Attributes, Kind, Priority};
 pub use thread::{
-    Info, Kind, Options, SpawnError, State, Stats, Thread, ThreadId, Woken, current, exit, list, park,
-    park_until, sleep, spawn, start, yield_now,
+    Info, Options, SpawnError, State, Stats, Thread, ThreadId, Woken, current, exit, list, park, park_until,
+    sleep, spawn, start, yield_now,
 };
 pub use wait::{Completion, Semaphore, WaitQueue};
 

@@ -8,13 +8,16 @@ use arch::{Clock, Cpu as _, IrqsOff, Machine, Nanos};
 use atomic::Arc;
 use timers::Queue;
 
+use crate::Stats;
 use crate::control::{Control, Phase};
-use crate::policy::{Contest, Hint, Policy, Priority, Slot, Why};
+use crate::policy::{
+    Attributes, Contest, Hint, NEVER, Policy, Priority, Refused, Running, Slot, Verdict, Why,
+};
 use crate::time::Due;
-use crate::{Kind, Stats};
 
-/// The end of time: no alarm is set that far away.
-pub(crate) const NEVER: Nanos = Nanos(u64::MAX);
+/// No policy is asked again by the alarm sooner than this: one that names points that have passed must not take
+/// the whole CPU.
+const AGAIN: Nanos = Nanos(20_000);
 
 /// What the lock of a CPU guards.
 pub(crate) struct Roster {
@@ -24,6 +27,8 @@ pub(crate) struct Roster {
     pub(crate) running: Slot,
     /// How urgent the running thread is.
     pub(crate) priority: Priority,
+    /// Since when it runs.
+    since: Nanos,
     /// How long its turn may be, counted from when somebody else waits for it.
     pub(crate) turn: Nanos,
     pub(crate) idle: Slot,
@@ -31,6 +36,10 @@ pub(crate) struct Roster {
     pub(crate) turn_ends: Nanos,
     /// Its turn is over, and the switch could not be made yet.
     pub(crate) turn_over: bool,
+    /// When the policy wants to be asked again.
+    pub(crate) again: Nanos,
+    /// Whether the policy wants to know how long each thread ran.
+    counts_time: bool,
     /// What the alarm is set to.
     pub(crate) alarm: Nanos,
     /// Slots of threads that ended, whose stacks are to be freed.
@@ -45,9 +54,7 @@ pub(crate) struct Roster {
 /// A thread, as its CPU sees it.
 pub(crate) struct Member {
     pub(crate) control: Arc<Control>,
-    pub(crate) kind: Kind,
-    pub(crate) priority: Priority,
-    pub(crate) time_slice: Nanos,
+    pub(crate) attributes: Attributes,
     /// What is left of its turn.
     pub(crate) left: Nanos,
     /// Since when it is in its phase.
@@ -56,13 +63,14 @@ pub(crate) struct Member {
 }
 
 impl Member {
-    pub(crate) fn new(control: Arc<Control>, kind: Kind, priority: Priority, time_slice: Nanos) -> Self {
+    pub(crate) fn new(control: Arc<Control>, attributes: Attributes) -> Self {
         let since = Machine::now();
-        Self { control, kind, priority, time_slice, left: time_slice, since, stats: Stats::default() }
+        Self { control, attributes, left: attributes.time_slice, since, stats: Stats::default() }
     }
 
+    #[inline(always)]
     pub(crate) fn hint(&self, why: Why) -> Hint {
-        Hint { priority: self.priority, why }
+        Hint { priority: self.attributes.priority, why }
     }
 
     /// How long it spent in each phase, this one included.
@@ -89,10 +97,13 @@ impl Roster {
             timers: Queue::new(),
             running: Slot(0),
             priority: Priority::DEFAULT,
+            since: Nanos(0),
             turn: NEVER,
             idle: Slot(1),
             turn_ends: NEVER,
             turn_over: false,
+            again: NEVER,
+            counts_time: false,
             alarm: NEVER,
             ended: Vec::new(),
             ghosts: Vec::new(),
@@ -108,7 +119,10 @@ impl Roster {
     }
 
     /// Adds a thread at its slot, and makes room so that nothing it does allocates.
-    pub(crate) fn adopt(&mut self, member: Member) {
+    ///
+    /// # Errors
+    /// The policy does not take it on. The caller has a count of its control, so that nothing is freed here.
+    pub(crate) fn adopt(&mut self, member: Member) -> Result<(), Refused> {
         let Slot(slot) = member.control.slot;
         let slots = self.members.len().max(slot as usize + 1);
         self.members.resize_with(slots, || None);
@@ -116,10 +130,47 @@ impl Roster {
         self.reserve_timers();
         if let Some(policy) = &mut self.policy {
             policy.reserve(slots);
+            if member.control.slot != self.idle {
+                policy.enrol(member.control.slot, &member.attributes)?;
+            }
         }
         if let Some(place) = self.members.get_mut(slot as usize) {
             *place = Some(member);
         }
+        Ok(())
+    }
+
+    /// Takes a thread that ended, or that moves, off the books.
+    pub(crate) fn remove(&mut self, slot: Slot) -> Option<Member> {
+        if let Some(policy) = &mut self.policy {
+            policy.expel(slot);
+        }
+        self.members.get_mut(slot.0 as usize)?.take()
+    }
+
+    /// Exchanges the policy for `new`: it begins with all who are ready, in no particular order. What is left in
+    /// `new` is to be dropped once the lock is given back.
+    ///
+    /// # Errors
+    /// It does not take on this one of the threads, and the policy stays.
+    pub(crate) fn set_policy(
+        &mut self,
+        new: &mut Option<Box<dyn Policy>>,
+        now: Nanos,
+    ) -> Result<(), (Arc<Control>, Refused)> {
+        let Some(policy) = new else { return Ok(()) };
+        policy.reserve(self.members.len());
+        for member in self.members().filter(|member| member.control.slot != self.idle) {
+            policy
+                .enrol(member.control.slot, &member.attributes)
+                .map_err(|why| (Arc::clone(&member.control), why))?;
+            if member.control.state.get() == Phase::READY {
+                policy.ready(member.control.slot, member.hint(Why::Woken), now);
+            }
+        }
+        self.counts_time = policy.counts_time();
+        core::mem::swap(&mut self.policy, new);
+        Ok(())
     }
 
     /// Room for a deadline and an alarm of every thread, and for all timers.
@@ -149,40 +200,66 @@ impl Roster {
         member.since = now;
         let hint = member.hint(Why::Woken);
         if let Some(policy) = &mut self.policy {
-            policy.ready(slot, hint);
+            policy.ready(slot, hint, now);
         }
     }
 
-    pub(crate) fn set_priority(&mut self, slot: Slot, priority: Priority) {
-        let Some(member) = self.member_mut(slot) else { return };
-        member.priority = priority;
-        if slot == self.running {
-            self.priority = priority;
+    /// Gives a thread other attributes.
+    ///
+    /// # Errors
+    /// The policy does not take it on with these; it keeps those that it had.
+    pub(crate) fn set_attributes(
+        &mut self,
+        slot: Slot,
+        attributes: Attributes,
+        now: Nanos,
+    ) -> Result<(), Refused> {
+        let is_ready = |member: &Member| member.control.state.get() == Phase::READY;
+        let Some(ready) = self.member(slot).map(is_ready) else { return Ok(()) };
+        let ready = ready && slot != self.idle;
+        let result = match &mut self.policy {
+            Some(policy) if slot != self.idle => {
+                if ready {
+                    policy.gone(slot);
+                }
+                policy.enrol(slot, &attributes)
+            }
+            _ => Ok(()),
+        };
+        let runs = slot == self.running;
+        let Some(member) = self.members.get_mut(slot.0 as usize).and_then(Option::as_mut) else {
+            return result;
+        };
+        if result.is_ok() {
+            member.attributes = attributes;
+            member.left = member.left.min(attributes.time_slice);
+            if runs {
+                self.priority = attributes.priority;
+                self.turn = member.left;
+            }
         }
-        let Some(member) = self.member(slot) else { return };
-        let ready = member.control.state.get() == Phase::READY;
-        let hint = member.hint(Why::Woken);
         if let Some(policy) = &mut self.policy
             && ready
-            && slot != self.idle
         {
-            policy.gone(slot);
-            policy.ready(slot, hint);
+            policy.ready(slot, member.hint(Why::Woken), now);
         }
+        result
     }
 
     /// What those who are ready mean for the running thread of this CPU. Asks for a switch when one is
     /// due, and starts its turn when it has to share. `masked` is a proof of this very CPU.
     #[inline(always)]
     pub(crate) fn contest(&mut self, now: Nanos, masked: &IrqsOff) {
-        match self.contested() {
-            Contest::Alone => {}
-            Contest::Share => {
+        let Contest { verdict, again } = self.contested(now);
+        self.again = if again == NEVER { NEVER } else { again.max(now.after(AGAIN)) };
+        match verdict {
+            Verdict::Alone => {}
+            Verdict::Share => {
                 if self.turn_ends == NEVER && !self.turn_over {
                     self.turn_ends = now.after(self.turn);
                 }
             }
-            Contest::Preempt => Machine::nesting(masked).resched().set(true),
+            Verdict::Preempt => Machine::nesting(masked).resched().set(true),
         }
     }
 
@@ -193,23 +270,20 @@ impl Roster {
     }
 
     #[inline(always)]
-    pub(crate) fn contested(&self) -> Contest {
-        let Some(policy) = &self.policy else { return Contest::Alone };
-        if self.running == self.idle {
-            // Anybody at all is more urgent than nobody.
-            return match policy.contest(Priority::LOWEST) {
-                Contest::Alone => Contest::Alone,
-                Contest::Share | Contest::Preempt => Contest::Preempt,
-            };
+    pub(crate) fn contested(&mut self, now: Nanos) -> Contest {
+        let slot = (self.running != self.idle).then_some(self.running);
+        let running = Running { slot, priority: self.priority, since: self.since };
+        match &mut self.policy {
+            Some(policy) => policy.contest(running, now),
+            None => Verdict::Alone.lasting(),
         }
-        policy.contest(self.priority)
     }
 
-    /// Sets the alarm to what comes first: a timer, or the end of the running thread's turn.
+    /// Sets the alarm to what comes first: a timer, the end of the running thread's turn, or the policy's question.
     #[inline(always)]
     pub(crate) fn set_alarm(&mut self, masked: &IrqsOff) {
         let timer = self.timers.next_deadline().map_or(NEVER, Nanos);
-        let at = timer.min(self.turn_ends);
+        let at = timer.min(self.turn_ends).min(self.again);
         if at != self.alarm {
             self.alarm = at;
             Machine::alarm(masked, (at != NEVER).then_some(at));
@@ -230,6 +304,9 @@ impl Roster {
             self.turn_ends = NEVER;
             self.turn_over = true;
             Machine::nesting(masked).resched().set(true);
+        }
+        if self.again <= now {
+            self.contest(now, masked);
         }
     }
 
@@ -257,21 +334,27 @@ impl Roster {
     #[inline(always)]
     pub(crate) fn leave(&mut self, now: Nanos, why: Option<Why>) {
         let (running, turn_ends) = (self.running, self.turn_ends);
-        let is_idle = running == self.idle;
-        let Some(member) = self.member_mut(running) else { return };
+        let (is_idle, counts_time) = (running == self.idle, self.counts_time);
+        let Some(member) = self.members.get_mut(running.0 as usize).and_then(Option::as_mut) else { return };
         member.stats.running = member.stats.running.after(now.since(member.since));
         member.since = now;
         member.left = match why {
             Some(Why::Preempted) if turn_ends != NEVER => turn_ends.since(now),
-            _ => member.time_slice,
+            _ => member.attributes.time_slice,
         };
+        if counts_time
+            && !is_idle
+            && let Some(policy) = &mut self.policy
+        {
+            policy.ran(running, self.since, now);
+        }
         if let Some(why) = why {
             member.control.state.preempt();
             let hint = member.hint(why);
             if let Some(policy) = &mut self.policy
                 && !is_idle
             {
-                policy.ready(running, hint);
+                policy.ready(running, hint, now);
             }
         }
     }
@@ -283,9 +366,11 @@ impl Roster {
         member.stats.ready = member.stats.ready.after(now.since(member.since));
         member.since = now;
         member.stats.switches += 1;
-        let (control, priority, turn) = (Arc::as_ptr(&member.control), member.priority, member.left);
+        let (control, priority, turn) =
+            (Arc::as_ptr(&member.control), member.attributes.priority, member.left);
         self.running = next;
         self.priority = priority;
+        self.since = now;
         self.turn = turn;
         self.turn_ends = NEVER;
         self.turn_over = false;

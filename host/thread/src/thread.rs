@@ -11,7 +11,7 @@ use host_sync::might_sleep;
 
 use crate::control::{Body, Control, Parts, Phase};
 use crate::cpu;
-use crate::policy::{FixedPriority, Priority, Slot, Why};
+use crate::policy::{Attributes, FixedPriority, Kind, Priority, Refused, Slot, Why};
 use crate::roster::Member;
 use crate::stack::Stack;
 use crate::time::{self, Due};
@@ -22,51 +22,28 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ThreadId(pub u64);
 
-/// What a thread is for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
-    /// Work of the hypervisor's own.
-    System,
-    /// It is a virtual CPU of a guest.
-    Vcpu,
-    /// It runs when nobody else does.
-    Idle,
-}
-
 /// What a new thread is like.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// A name for people.
     pub name: String,
-    /// How urgent it is.
-    pub priority: Priority,
     /// Bytes of its stack.
     pub stack: usize,
-    /// How long it runs while others of its priority wait.
-    pub time_slice: Nanos,
-    /// What it is for.
-    pub kind: Kind,
+    /// How it is scheduled.
+    pub attributes: Attributes,
 }
 
 impl Options {
     /// Bytes of a stack that suits most threads.
     pub const STACK: usize = 32 << 10;
-    /// A time slice that suits most threads.
-    pub const TIME_SLICE: Nanos = Nanos::from_millis(10);
 
     /// A system thread of the default priority.
     pub fn new(name: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            priority: Priority::DEFAULT,
-            stack: Self::STACK,
-            time_slice: Self::TIME_SLICE,
-            kind: Kind::System,
-        }
+        Self { name: name.into(), stack: Self::STACK, attributes: Attributes::new(Kind::System) }
     }
     /// With this priority.
     pub fn priority(self, priority: Priority) -> Self {
-        Self { priority, ..self }
+        Self { attributes: Attributes { priority, ..self.attributes }, ..self }
     }
     /// With a stack of so many bytes.
     pub fn stack(self, stack: usize) -> Self {
@@ -74,25 +51,32 @@ impl Options {
     }
     /// With this time slice.
     pub fn time_slice(self, time_slice: Nanos) -> Self {
-        Self { time_slice, ..self }
+        Self { attributes: Attributes { time_slice, ..self.attributes }, ..self }
     }
     /// For this purpose.
     pub fn kind(self, kind: Kind) -> Self {
-        Self { kind, ..self }
+        Self { attributes: Attributes { kind, ..self.attributes }, ..self }
+    }
+    /// Scheduled like this.
+    pub fn attributes(self, attributes: Attributes) -> Self {
+        Self { attributes, ..self }
     }
 }
 
 /// Why a thread was not made.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum SpawnError {
     /// There is no memory for its stack.
     NoMemory,
+    /// The policy of its CPU does not take it on.
+    Refused(CpuId, Refused),
 }
 
 impl fmt::Display for SpawnError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoMemory => f.write_str("no memory for a thread's stack"),
+            Self::Refused(cpu, why) => write!(f, "{cpu} does not take it on: {why}"),
         }
     }
 }
@@ -152,12 +136,8 @@ pub struct Info {
     pub name: String,
     /// The CPU that runs it.
     pub cpu: CpuId,
-    /// What it is for.
-    pub kind: Kind,
-    /// How urgent it is.
-    pub priority: Priority,
-    /// How long it runs while others of its priority wait.
-    pub time_slice: Nanos,
+    /// How it is scheduled.
+    pub attributes: Attributes,
     /// What it is doing.
     pub state: State,
     /// What it did with its time.
@@ -190,7 +170,7 @@ pub fn start() -> Result<(), SpawnError> {
     let home = Machine::id(&masked);
     let member = |name: &str, slot, parts, kind, priority| {
         let control = Control::new(next_id(), name.into(), home, slot, parts);
-        Member::new(Arc::new(control), kind, priority, Options::TIME_SLICE)
+        Member::new(Arc::new(control), Attributes { priority, ..Attributes::new(kind) })
     };
     let first = member("init", Slot(0), init, Kind::System, Priority::DEFAULT);
     let idle = member("idle", Slot(1), idle, Kind::Idle, Priority::LOWEST);
@@ -201,7 +181,7 @@ pub fn start() -> Result<(), SpawnError> {
 /// Makes a thread that runs `body`; it may run before this returns.
 ///
 /// # Errors
-/// When there is no memory for its stack.
+/// When there is no memory for its stack, or the policy does not take it on.
 pub fn spawn(options: Options, body: Box<dyn FnOnce() + Send>) -> Result<Thread, SpawnError> {
     // Memory of threads that ended is used first.
     cpu::bury();
@@ -212,10 +192,12 @@ pub fn spawn(options: Options, body: Box<dyn FnOnce() + Send>) -> Result<Thread,
 
     let masked = IrqsOff::now();
     let mut roster = cpu::roster(&masked);
-    let control = Arc::new(Control::new(id, options.name, Machine::id(&masked), roster.free_slot(), parts));
-    roster.adopt(Member::new(Arc::clone(&control), options.kind, options.priority, options.time_slice));
+    let home = Machine::id(&masked);
+    let control = Arc::new(Control::new(id, options.name, home, roster.free_slot(), parts));
+    let adopted = roster.adopt(Member::new(Arc::clone(&control), options.attributes));
     drop(roster);
     drop(masked);
+    adopted.map_err(|why| SpawnError::Refused(home, why))?;
     cpu::wake(&control);
     Ok(Thread(control))
 }
@@ -281,7 +263,7 @@ pub fn list() -> Vec<Info> {
     let mut all = Vec::new();
     for at in cpu::started() {
         // First the handles alone: what allocates comes when the lock is free again.
-        let mut found: Vec<(Arc<Control>, Kind, Priority, Nanos, Stats)> = Vec::new();
+        let mut found: Vec<(Arc<Control>, Attributes, Stats)> = Vec::new();
         loop {
             let masked = IrqsOff::now();
             let roster = cpu::roster_of(at, &masked);
@@ -293,24 +275,18 @@ pub fn list() -> Vec<Info> {
                 continue;
             }
             let now = Machine::now();
-            found.extend(roster.members().map(|member| {
-                (
-                    Arc::clone(&member.control),
-                    member.kind,
-                    member.priority,
-                    member.time_slice,
-                    member.stats(now),
-                )
-            }));
+            found.extend(
+                roster
+                    .members()
+                    .map(|member| (Arc::clone(&member.control), member.attributes, member.stats(now))),
+            );
             break;
         }
-        all.extend(found.into_iter().map(|(control, kind, priority, time_slice, stats)| Info {
+        all.extend(found.into_iter().map(|(control, attributes, stats)| Info {
             id: ThreadId(control.id),
             name: control.name.clone(),
             cpu: control.home,
-            kind,
-            priority,
-            time_slice,
+            attributes,
             state: State::of(&control),
             stats,
         }));
@@ -429,7 +405,7 @@ impl Thread {
 
     /// How urgent it is; the lowest priority when it has ended.
     pub fn priority(&self) -> Priority {
-        self.member(|member| member.priority).unwrap_or(Priority::LOWEST)
+        self.attributes().map_or(Priority::LOWEST, |attributes| attributes.priority)
     }
 
     /// What it did with its time; nothing when it has ended.
@@ -438,18 +414,34 @@ impl Thread {
         self.member(|member| member.stats(now)).unwrap_or_default()
     }
 
+    /// How it is scheduled; `None` when it has ended.
+    pub fn attributes(&self) -> Option<Attributes> {
+        self.member(|member| member.attributes)
+    }
+
     /// Makes it this urgent.
     pub fn set_priority(&self, priority: Priority) {
+        // No policy refuses a priority.
+        let _ = self.change(|attributes| attributes.priority = priority);
+    }
+
+    /// Changes how it is scheduled, at once. Nothing happens to a thread that has ended.
+    ///
+    /// # Errors
+    /// The policy of its CPU does not take it on like this; it is scheduled as before.
+    pub fn change(&self, change: impl FnOnce(&mut Attributes)) -> Result<(), Refused> {
         let masked = IrqsOff::now();
         let mut roster = cpu::roster_of(self.0.home, &masked);
-        if !roster.member(self.0.slot).is_some_and(|member| Arc::ptr_eq(&member.control, &self.0)) {
-            return;
-        }
-        roster.set_priority(self.0.slot, priority);
+        let known = roster.member(self.0.slot).filter(|member| Arc::ptr_eq(&member.control, &self.0));
+        let Some(member) = known else { return Ok(()) };
+        let mut attributes = member.attributes;
+        change(&mut attributes);
+        let result = roster.set_attributes(self.0.slot, attributes, Machine::now());
         drop(roster);
         cpu::look_again(self.0.home, &masked);
         drop(masked);
         cpu::preempt_here();
+        result
     }
 
     fn member<R>(&self, of: impl FnOnce(&Member) -> R) -> Option<R> {

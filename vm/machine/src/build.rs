@@ -5,11 +5,11 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use arch::{GuestCpu, GuestProfile, Nanos, Rights};
+use arch::{GuestCpu, GuestProfile, Rights};
 use atomic::Arc;
 use fdt::{Error, Node, Problem, Tree};
 use host_log::Limiter;
-use host_thread::{Options, Priority};
+use host_thread::{Attributes, Options, Priority};
 use vm_vcpu::{Buses, Runner};
 
 use crate::boot::Boot;
@@ -17,7 +17,8 @@ use crate::errand::{self, Errands};
 use crate::guest::{Guest, Peers};
 use crate::machine::Machine;
 use crate::plan::{self, Plan};
-use crate::vcpu::{self, Schedule, Vcpu};
+use crate::schedule;
+use crate::vcpu::{self, Vcpu};
 use crate::{Controller, Model, Wires};
 
 /// More CPUs than any interrupt controller of a guest has room for are a mistake in the tree.
@@ -124,7 +125,7 @@ pub(crate) fn add_ram(plan: &mut Plan, tree: &Tree) -> Result<(), Error> {
 }
 
 /// Reads the CPUs: what they call themselves, and how their threads are scheduled.
-pub(crate) fn read_cpus(plan: &mut Plan, tree: &Tree) -> Result<Vec<Schedule>, Error> {
+pub(crate) fn read_cpus(plan: &mut Plan, tree: &Tree) -> Result<Vec<Attributes>, Error> {
     let cpus = tree.require("/cpus")?;
     let mut schedules = Vec::new();
     for node in cpus.children().filter(|node| node.base_name() == "cpu" && node.is_enabled()) {
@@ -142,35 +143,9 @@ pub(crate) fn read_cpus(plan: &mut Plan, tree: &Tree) -> Result<Vec<Schedule>, E
             return Err(cpus.error(format!("has more than {MAX_CPUS} CPUs")));
         }
         plan.hardware_ids.push(id);
-        schedules.push(schedule(plan, cpus, node)?);
+        schedules.push(schedule::read(plan, cpus, node)?);
     }
     if schedules.is_empty() { Err(cpus.error("has no CPU")) } else { Ok(schedules) }
-}
-
-/// `xvisor,priority` (0 to 7) and `xvisor,time-slice` (nanoseconds), of one CPU or of all.
-fn schedule(plan: &mut Plan, cpus: Node<'_>, cpu: Node<'_>) -> Result<Schedule, Error> {
-    let mut read = |name: &str| -> Result<Option<(fdt::Property<'_>, u64)>, Error> {
-        plan.take(cpus, name);
-        plan.take(cpu, name);
-        let Some(property) = cpu.property(name).or(cpus.property(name)) else { return Ok(None) };
-        Ok(Some((property, property.u64()?)))
-    };
-    let priority = match read("xvisor,priority")? {
-        None => Priority::DEFAULT,
-        Some((property, value)) => {
-            let priority = u8::try_from(value).ok().and_then(Priority::new);
-            priority.ok_or_else(|| property.error(format!("{value} is not a priority (0 to 7)")))?
-        }
-    };
-    let time_slice = match read("xvisor,time-slice")? {
-        None => None,
-        // Shorter ones would be spent on switching.
-        Some((property, value)) if value < 100_000 => {
-            return Err(property.error(format!("{value} ns is less than 100 µs")));
-        }
-        Some((_, value)) => Some(Nanos(value)),
-    };
-    Ok(Schedule { priority, time_slice })
 }
 
 /// Interrupts and clocks of nodes without a model must lead somewhere too: the guest will follow them.
@@ -190,7 +165,7 @@ fn assemble(
     tree: Tree,
     boot: Boot,
     controller: Arc<dyn Controller>,
-    schedules: &[Schedule],
+    schedules: &[Attributes],
     id: u32,
     errands: Arc<Errands>,
 ) -> Result<Arc<Guest>, Error> {

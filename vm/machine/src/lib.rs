@@ -26,6 +26,7 @@ mod machine;
 pub mod manager;
 mod model;
 mod plan;
+mod schedule;
 pub mod shared;
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use addr::Gpa;
 use arch::{Nanos, PowerOn};
 use atomic::{Arc, AtomicBool, AtomicU8, AtomicU64, Ordering};
 use host_sync::{Once, Spin};
-use host_thread::{Completion, Kind, Options, Priority, SpawnError, Thread};
+use host_thread::{Attributes, Completion, Options, SpawnError, Thread};
 use vm_bus::VcpuWaker;
 use vm_vcpu::{Asked, CpuState, Mailbox, PowerError, PowerRequest, Runner, Stop};
 
@@ -67,13 +67,6 @@ pub struct Vcpu {
 struct Show {
     text: Spin<String>,
     done: Completion,
-}
-
-/// How the thread of a CPU is to be scheduled.
-#[derive(Clone, Copy)]
-pub(crate) struct Schedule {
-    pub(crate) priority: Priority,
-    pub(crate) time_slice: Option<Nanos>,
 }
 
 impl Vcpu {
@@ -224,15 +217,10 @@ impl VcpuWaker for Vcpu {
 pub(crate) fn spawn(
     vcpu: &Arc<Vcpu>,
     runner: Runner,
-    schedule: Schedule,
+    attributes: Attributes,
     reset: impl Fn(u32) + Send + 'static,
 ) -> Result<Thread, SpawnError> {
-    let mut options = Options::new(vcpu.name.clone());
-    options.kind = Kind::Vcpu;
-    options.priority = schedule.priority;
-    if let Some(slice) = schedule.time_slice {
-        options.time_slice = slice;
-    }
+    let options = Options::new(vcpu.name.clone()).attributes(attributes);
     let mut body = Body { vcpu: vcpu.clone(), runner, reset };
     let thread = host_thread::spawn(options, Box::new(move || body.live()))?;
     // The thread does not need its own handle; who wakes it before this line set a bit that it will see.

@@ -7,10 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use host_sync::PreemptGuard;
 
 use super::{Log, boot, compute, level, ms, run};
-use crate::policy::{Contest, Hint, Policy, Slot};
+use crate::policy::{Contest, Hint, Policy, Running, Slot, Verdict};
 use crate::{
-    Kind, Options, Priority, State, current, list, park, policy_state, set_policy, sleep, spawn, time,
-    yield_now,
+    Kind, Options, Priority, State, current, list, park, policies, set_policy, sleep, spawn, time, yield_now,
 };
 
 #[test]
@@ -292,8 +291,11 @@ fn the_list_says_who_there_is_and_what_became_of_its_time() {
     sleep(ms(10));
     let mine = |name: &str| list().into_iter().find(|info| info.name == name && info.cpu == current().cpu());
     let info = mine("guest0/vcpu0").unwrap();
-    assert_eq!((info.id, info.kind, info.priority), (thread.id(), Kind::Vcpu, level(5)));
-    assert_eq!((info.time_slice, info.state), (ms(7), State::Parked));
+    assert_eq!(
+        (info.id, info.attributes.kind, info.attributes.priority),
+        (thread.id(), Kind::Vcpu, level(5))
+    );
+    assert_eq!((info.attributes.time_slice, info.state), (ms(7), State::Parked));
     assert_eq!((info.stats.running, info.stats.parked), (ms(2), ms(10)));
     assert_eq!(mine("init").unwrap().state, State::Running);
     assert_eq!(mine("idle").unwrap().stats.running, ms(10));
@@ -309,7 +311,7 @@ impl Policy for Liar {
         "liar"
     }
     fn reserve(&mut self, _: usize) {}
-    fn ready(&mut self, _: Slot, _: Hint) {}
+    fn ready(&mut self, _: Slot, _: Hint, _: arch::Nanos) {}
     fn gone(&mut self, _: Slot) {}
     fn next(&mut self, _: arch::Nanos) -> Option<Slot> {
         self.0 = (self.0 + 1) % 7;
@@ -318,15 +320,17 @@ impl Policy for Liar {
     fn is_empty(&self) -> bool {
         false
     }
-    fn contest(&self, _: Priority) -> Contest {
-        if self.1.replace(!self.1.get()) { Contest::Preempt } else { Contest::Alone }
+    fn contest(&mut self, _: Running, _: arch::Nanos) -> Contest {
+        let verdict = if self.1.replace(!self.1.get()) { Verdict::Preempt } else { Verdict::Alone };
+        // Which is long ago.
+        verdict.until(arch::Nanos(1))
     }
 }
 
 #[test]
 fn a_policy_that_lies_is_unfair_and_nothing_worse() {
     boot();
-    set_policy(Box::new(Liar(0, Cell::new(false))));
+    set_policy(current().cpu(), Box::new(Liar(0, Cell::new(false)))).unwrap();
     let threads = [1, 2, 3].map(|n| {
         run("believer", n, || {
             for _ in 0..10 {
@@ -336,7 +340,74 @@ fn a_policy_that_lies_is_unfair_and_nothing_worse() {
         })
     });
     threads.iter().for_each(crate::Thread::join);
-    let (name, faults) = policy_state();
-    assert_eq!(name, "liar");
-    assert!(faults > 0);
+    let state = policies().into_iter().find(|state| state.cpu == current().cpu()).unwrap();
+    assert_eq!(state.name, "liar");
+    assert!(state.faults > 0);
+}
+
+/// Puts this CPU into the hands of the policy `name`.
+fn under(name: &str) {
+    boot();
+    let scheduler = crate::policy::find(name).unwrap();
+    set_policy(current().cpu(), (scheduler.make)()).unwrap();
+}
+
+/// A thread that computes for `n` milliseconds, a millisecond at a time.
+fn busy(options: Options, n: u64) -> crate::Thread {
+    spawn(options, Box::new(move || (0..n).for_each(|_| compute(1)))).unwrap()
+}
+
+#[test]
+fn a_cap_leaves_the_processor_idle() {
+    under("share");
+    let thread = busy(Options::new("capped"), 100);
+    thread.change(|attributes| attributes.cap = 25).unwrap();
+    thread.join();
+    // A quarter of the time, in pieces of 25 ms; the last one ends when its work does.
+    let took = time::now();
+    assert!(took >= ms(320) && took <= ms(420), "{took:?}");
+}
+
+#[test]
+fn a_budget_comes_back_with_the_period() {
+    under("deadline");
+    let attributes =
+        crate::Attributes { time_slice: ms(10), period: Some(ms(50)), ..crate::Attributes::new(Kind::Vcpu) };
+    let thread = busy(Options::new("guaranteed").attributes(attributes), 50);
+    let background = busy(Options::new("background"), 100);
+    background.join();
+    assert_eq!(thread.stats().running, ms(30));
+    thread.join();
+    let took = time::now();
+    assert!(took >= ms(210) && took <= ms(260), "{took:?}");
+}
+
+#[test]
+fn a_set_that_cannot_be_admitted_is_refused_and_leaves_nothing() {
+    under("deadline");
+    let attributes =
+        crate::Attributes { time_slice: ms(60), period: Some(ms(100)), ..crate::Attributes::new(Kind::Vcpu) };
+    let options = Options::new("guaranteed").attributes(attributes);
+    let first = spawn(options.clone(), Box::new(park)).unwrap();
+    let refused = spawn(options.clone(), Box::new(park)).unwrap_err();
+    assert!(format!("{refused}").contains("25.0 % above the limit of 95.0 %"), "{refused}");
+    let why = first.change(|attributes| attributes.time_slice = ms(99)).unwrap_err();
+    assert!(why.0.contains("4.0 % above"), "{why}");
+    assert_eq!(first.attributes().map(|attributes| attributes.time_slice), Some(ms(60)));
+    first.wake();
+    first.join();
+    spawn(options, Box::new(|| {})).unwrap().join();
+}
+
+#[test]
+fn a_policy_that_refuses_who_is_there_is_not_taken() {
+    boot();
+    let threads = ["a", "b"].map(|name| spawn(Options::new(name).kind(Kind::Vcpu), Box::new(park)).unwrap());
+    let partition = crate::policy::find("partition").unwrap();
+    let why = set_policy(current().cpu(), (partition.make)()).unwrap_err();
+    assert_eq!(why, "b: the CPU belongs to another vCPU");
+    yield_now();
+    threads.iter().for_each(crate::Thread::wake);
+    threads.iter().for_each(crate::Thread::join);
+    set_policy(current().cpu(), (partition.make)()).unwrap();
 }

@@ -1,96 +1,18 @@
-//! Who runs next: policies, apart from the mechanism that switches.
-//!
-//! A policy only ever sees slot numbers. The mechanism checks each answer: a bad policy can be unfair,
-//! never unsound.
-#![forbid(unsafe_code)]
+//! `priority`: fixed priorities, round robin. The most urgent thread runs, those of one priority in turns of
+//! their time slices. Every step takes the same time, however many threads there are.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use arch::Nanos;
 
-/// The number of a thread among those of its CPU, from 0.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Slot(pub u32);
+use crate::{Contest, Hint, Policy, Priority, Running, Scheduler, Slot, Verdict, Why};
 
-/// How urgent a thread is: 0 to 7, higher ones first.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Priority(u8);
-
-impl Priority {
-    /// How many there are.
-    pub const COUNT: usize = 8;
-    /// For what may wait for all else.
-    pub const LOWEST: Self = Self(0);
-    /// For threads that say nothing else.
-    pub const DEFAULT: Self = Self(3);
-    /// For what must not wait.
-    pub const HIGHEST: Self = Self(7);
-
-    /// Priority `level`; `None` above 7.
-    pub const fn new(level: u8) -> Option<Self> {
-        if level as usize >= Self::COUNT { None } else { Some(Self(level)) }
-    }
-    /// The number, 0 to 7.
-    pub const fn get(self) -> u8 {
-        self.0
-    }
-}
-
-impl core::fmt::Display for Priority {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// Why a thread is ready to run.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Why {
-    /// It was woken, or is new.
-    Woken,
-    /// A more urgent one took its CPU.
-    Preempted,
-    /// Its time is over, or it gives way.
-    TurnOver,
-}
-
-/// What a policy is told of a thread.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Hint {
-    /// How urgent it is.
-    pub priority: Priority,
-    /// Why it is ready.
-    pub why: Why,
-}
-
-/// What those who are ready mean for the one who runs.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Contest {
-    /// It may run as long as it likes.
-    Alone,
-    /// It may run to the end of its time slice.
-    Share,
-    /// Somebody else should run at once.
-    Preempt,
-}
-
-/// The order in which the threads of one CPU run. Called with interrupts masked and a lock held: no
-/// member may allocate but [`Policy::reserve`].
-pub trait Policy: Send {
-    /// A name for people.
-    fn name(&self) -> &'static str;
-    /// From now on there are slots 0 to `slots` - 1.
-    fn reserve(&mut self, slots: usize);
-    /// `thread` became ready.
-    fn ready(&mut self, thread: Slot, hint: Hint);
-    /// `thread`, which was ready, is not any more.
-    fn gone(&mut self, thread: Slot);
-    /// Picks who runs next, and forgets it; `None` when nobody is ready.
-    fn next(&mut self, now: Nanos) -> Option<Slot>;
-    /// Compares those who are ready with one of `priority` who runs.
-    fn contest(&self, running: Priority) -> Contest;
-    /// Whether nobody is ready.
-    fn is_empty(&self) -> bool;
-}
+pub(crate) const SCHEDULER: Scheduler = Scheduler {
+    name: "priority",
+    about: "fixed priorities, round robin among equals",
+    make: || Box::new(FixedPriority::new()),
+};
 
 /// Fixed priorities: the most urgent thread runs, those of one priority in turn.
 #[derive(Default)]
@@ -148,7 +70,7 @@ impl FixedPriority {
 
 impl Policy for FixedPriority {
     fn name(&self) -> &'static str {
-        "fixed priorities, round robin"
+        SCHEDULER.name
     }
 
     fn reserve(&mut self, slots: usize) {
@@ -157,9 +79,9 @@ impl Policy for FixedPriority {
         }
     }
 
-    fn ready(&mut self, thread: Slot, hint: Hint) {
+    fn ready(&mut self, thread: Slot, hint: Hint, _now: Nanos) {
         let Slot(slot) = thread;
-        let level = usize::from(hint.priority.0);
+        let level = usize::from(hint.priority.get());
         let bit = 1 << level;
         let (Some(line), Some(after)) = (self.lines.get_mut(level), self.after.get_mut(slot as usize)) else {
             return;
@@ -199,14 +121,17 @@ impl Policy for FixedPriority {
         self.ready == 0
     }
 
-    fn contest(&self, running: Priority) -> Contest {
-        // Nobody ready is less urgent than everybody.
+    fn contest(&mut self, running: Running, _now: Nanos) -> Contest {
+        // Nobody ready is less urgent than everybody, and the idle thread is less urgent than anybody.
         let most_urgent = self.ready.checked_ilog2().map_or(-1, i64::from);
-        match most_urgent.cmp(&i64::from(running.0)) {
-            core::cmp::Ordering::Less => Contest::Alone,
-            core::cmp::Ordering::Equal => Contest::Share,
-            core::cmp::Ordering::Greater => Contest::Preempt,
+        let least = running.slot.map_or(-1, |_| i64::from(running.priority.get()));
+        match most_urgent.cmp(&least) {
+            core::cmp::Ordering::Less => Verdict::Alone,
+            core::cmp::Ordering::Equal if running.slot.is_none() => Verdict::Alone,
+            core::cmp::Ordering::Equal => Verdict::Share,
+            core::cmp::Ordering::Greater => Verdict::Preempt,
         }
+        .lasting()
     }
 }
 
@@ -222,12 +147,16 @@ mod tests {
         core::iter::from_fn(|| policy.next(Nanos(0))).map(|slot| slot.0).collect()
     }
 
+    fn ready(policy: &mut FixedPriority, slot: u32, level: u8, why: Why) {
+        policy.ready(Slot(slot), hint(level, why), Nanos(0));
+    }
+
     #[test]
     fn the_most_urgent_comes_first_and_equals_in_their_order() {
         let mut policy = FixedPriority::new();
         policy.reserve(5);
         for (slot, level) in [(0, 1), (1, 7), (2, 3), (3, 7), (4, 1)] {
-            policy.ready(Slot(slot), hint(level, Why::Woken));
+            ready(&mut policy, slot, level, Why::Woken);
         }
         assert_eq!(order(&mut policy), [1, 3, 2, 0, 4]);
     }
@@ -236,9 +165,9 @@ mod tests {
     fn who_was_preempted_comes_before_its_equals() {
         let mut policy = FixedPriority::new();
         policy.reserve(3);
-        policy.ready(Slot(0), hint(2, Why::TurnOver));
-        policy.ready(Slot(1), hint(2, Why::Woken));
-        policy.ready(Slot(2), hint(2, Why::Preempted));
+        ready(&mut policy, 0, 2, Why::TurnOver);
+        ready(&mut policy, 1, 2, Why::Woken);
+        ready(&mut policy, 2, 2, Why::Preempted);
         assert_eq!(order(&mut policy), [2, 0, 1]);
     }
 
@@ -247,9 +176,9 @@ mod tests {
         for gone in 0..4 {
             let mut policy = FixedPriority::new();
             policy.reserve(4);
-            (0..4).for_each(|slot| policy.ready(Slot(slot), hint(2, Why::Woken)));
+            (0..4).for_each(|slot| ready(&mut policy, slot, 2, Why::Woken));
             policy.gone(Slot(gone));
-            policy.ready(Slot(gone), hint(2, Why::Woken));
+            ready(&mut policy, gone, 2, Why::Woken);
             let mut expected: Vec<u32> = (0..4).filter(|slot| *slot != gone).collect();
             expected.push(gone);
             assert_eq!(order(&mut policy), expected);
@@ -259,11 +188,19 @@ mod tests {
     #[test]
     fn a_contest_compares_with_the_most_urgent_one_ready() {
         let mut policy = FixedPriority::new();
-        policy.reserve(1);
-        assert_eq!(policy.contest(Priority::LOWEST), Contest::Alone);
-        policy.ready(Slot(0), hint(3, Why::Woken));
-        assert_eq!(policy.contest(Priority::HIGHEST), Contest::Alone);
-        assert_eq!(policy.contest(Priority::DEFAULT), Contest::Share);
-        assert_eq!(policy.contest(Priority::LOWEST), Contest::Preempt);
+        policy.reserve(2);
+        let against = |policy: &mut FixedPriority, slot, priority| {
+            policy.contest(Running { slot, priority, since: Nanos(0) }, Nanos(0)).verdict
+        };
+        let one = Some(Slot(1));
+        assert_eq!(against(&mut policy, one, Priority::LOWEST), Verdict::Alone);
+        assert_eq!(against(&mut policy, None, Priority::LOWEST), Verdict::Alone);
+        ready(&mut policy, 0, 3, Why::Woken);
+        assert_eq!(against(&mut policy, one, Priority::HIGHEST), Verdict::Alone);
+        assert_eq!(against(&mut policy, one, Priority::DEFAULT), Verdict::Share);
+        assert_eq!(against(&mut policy, one, Priority::LOWEST), Verdict::Preempt);
+        policy.gone(Slot(0));
+        ready(&mut policy, 0, 0, Why::Woken);
+        assert_eq!(against(&mut policy, None, Priority::LOWEST), Verdict::Preempt);
     }
 }
