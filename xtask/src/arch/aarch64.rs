@@ -1,18 +1,20 @@
 //! ARMv8-A, AArch64.
 
 use super::{Arch, Emulator};
-use crate::setup::{Convert, Image, Origin};
+use crate::setup::{Convert, Image, List, Origin};
+
+const LISTS: &[List] = &[List::stable("arm64")];
 
 pub(super) const ARCH: Arch = Arch {
     name: "aarch64",
     target: "aarch64-unknown-none-softfloat",
     magic: *b"ARM\x64",
     emulator: Emulator { program: "qemu-system-aarch64", packages: &["qemu-system-arm"] },
-    debian: "arm64",
     origins: &[
         Origin {
             image: Image::Linux,
             package: "linux-image-arm64",
+            lists: LISTS,
             is_pointer: true,
             member: "./boot/vmlinuz-*",
             convert: Convert::FlatKernel,
@@ -20,6 +22,7 @@ pub(super) const ARCH: Arch = Arch {
         Origin {
             image: Image::Zcu102Tree,
             package: "linux-image-arm64",
+            lists: LISTS,
             is_pointer: true,
             member: "./usr/lib/linux-image-*/xilinx/zynqmp-zcu102-rev1.0.dtb",
             convert: Convert::Nothing,
@@ -27,6 +30,7 @@ pub(super) const ARCH: Arch = Arch {
         Origin {
             image: Image::Busybox,
             package: "busybox-static",
+            lists: LISTS,
             is_pointer: false,
             member: "./*bin/busybox",
             convert: Convert::Nothing,
@@ -34,6 +38,7 @@ pub(super) const ARCH: Arch = Arch {
         Origin {
             image: Image::UBoot,
             package: "u-boot-qemu",
+            lists: LISTS,
             is_pointer: false,
             member: "./usr/lib/u-boot/qemu_arm64/u-boot.bin",
             convert: Convert::Nothing,

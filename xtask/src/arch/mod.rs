@@ -27,8 +27,6 @@ pub(crate) struct Arch {
     /// The magic number of a flat kernel, in the header that the architectures share ([`HEADER_MAGIC`]).
     pub(crate) magic: [u8; 4],
     pub(crate) emulator: Emulator,
-    /// What Debian calls it: packages with guests' images have that architecture.
-    pub(crate) debian: &'static str,
     /// The images, and where in which package each is.
     pub(crate) origins: &'static [Origin],
     /// The board that is taken unless another is named.

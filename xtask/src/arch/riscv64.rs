@@ -1,7 +1,10 @@
 //! RISC-V, 64 bits.
 
 use super::{Arch, Emulator};
-use crate::setup::{Convert, Image, Origin};
+use crate::setup::{Convert, Image, List, Origin};
+
+/// What is in the list of every architecture. The kernel is Debian's own, as its installer has it.
+const EVERYWHERE: &[List] = &[List::stable("arm64")];
 
 pub(super) const ARCH: Arch = Arch {
     name: "riscv64",
@@ -11,18 +14,19 @@ pub(super) const ARCH: Arch = Arch {
         program: "qemu-system-riscv64",
         packages: &["qemu-system-riscv", "qemu-system-misc"],
     },
-    debian: "riscv64",
     origins: &[
         Origin {
             image: Image::Linux,
-            package: "linux-image-riscv64",
-            is_pointer: true,
-            member: "./boot/vmlinu?-*",
+            package: "debian-installer-13-netboot-riscv64",
+            lists: EVERYWHERE,
+            is_pointer: false,
+            member: "./usr/lib/debian-installer/images/13/riscv64/text/debian-installer/riscv64/linux",
             convert: Convert::FlatKernel,
         },
         Origin {
             image: Image::Busybox,
             package: "busybox-static",
+            lists: &[List::stable("riscv64"), List::next("riscv64")],
             is_pointer: false,
             member: "./*bin/busybox",
             convert: Convert::Nothing,
@@ -30,6 +34,7 @@ pub(super) const ARCH: Arch = Arch {
         Origin {
             image: Image::UBoot,
             package: "u-boot-qemu",
+            lists: EVERYWHERE,
             is_pointer: false,
             member: "./usr/lib/u-boot/qemu-riscv64_smode/u-boot.bin",
             convert: Convert::Nothing,

@@ -36,7 +36,10 @@ impl<'a> Apt<'a> {
     /// For installing on this machine: its own release, and that release's backports.
     pub(crate) fn for_this_machine(context: &'a Context, sources: &Sources) -> Result<Self> {
         let apt = Self { context, folder: context.cache().join("apt-host"), architecture: None };
-        apt.begin(&sources.for_suite(&sources.codename, true))?;
+        apt.begin(
+            "fetching Debian's list of packages (about 10 MB)",
+            &[sources.for_suite(&sources.codename, true)],
+        )?;
         Ok(apt)
     }
 
@@ -49,11 +52,13 @@ impl<'a> Apt<'a> {
     ) -> Result<Self> {
         let folder = context.cache().join(format!("apt-{architecture}-{suite}"));
         let apt = Self { context, folder, architecture: Some(architecture) };
-        apt.begin(&sources.for_suite(suite, false))?;
+        let what = format!("fetching the list of Debian {suite}'s {architecture} packages (about 10 MB)");
+        apt.begin(&what, &[sources.for_suite(suite, false), sources.for_suite_alone(suite)])?;
         Ok(apt)
     }
 
-    fn begin(&self, sources: &str) -> Result<()> {
+    /// Fetches the lists of the first of `sources` whose lists can be had.
+    fn begin(&self, what: &str, sources: &[String]) -> Result<()> {
         ensure!(
             shell::find_program("apt-get").is_some(),
             "this needs apt-get, and this machine has none: it is no Debian. Install by hand what is missing"
@@ -61,15 +66,21 @@ impl<'a> Apt<'a> {
         for folder in ["lists/partial", "cache/archives/partial", "download"] {
             make_folder(&self.folder.join(folder))?;
         }
-        write(&self.folder.join("private.sources"), sources.as_bytes())?;
         write(&self.folder.join("status"), b"")?;
-        let what = match self.architecture {
-            Some(architecture) => format!("fetching Debian's list of {architecture} packages (about 10 MB)"),
-            None => "fetching Debian's list of packages (about 10 MB)".to_owned(),
-        };
-        let mut update = self.command("apt-get");
-        update.args(["-q", "-o", "APT::Update::Error-Mode=any", "update"]);
-        self.watched(&mut update, &what, None).with_context(|| format!("no list of packages: {OFFLINE}"))
+        let mut result = Ok(());
+        for (attempt, text) in sources.iter().enumerate() {
+            if attempt > 0 {
+                eprintln!("  once more, without its updates");
+            }
+            write(&self.folder.join("private.sources"), text.as_bytes())?;
+            let mut update = self.command("apt-get");
+            update.args(["-q", "-o", "APT::Update::Error-Mode=any", "update"]);
+            result = self.watched(&mut update, what, None);
+            if result.is_ok() {
+                break;
+            }
+        }
+        result.with_context(|| format!("no list of packages: {OFFLINE}"))
     }
 
     /// `program` (`apt-get` or `apt-cache`) looking at the private lists.
@@ -131,33 +142,22 @@ impl<'a> Apt<'a> {
         name.map(str::to_owned).with_context(|| format!("the package {package} stands for no other"))
     }
 
-    /// Fetches packages, without installing them, and returns their files.
-    pub(crate) fn download(&self, packages: &[Candidate]) -> Result<Vec<PathBuf>> {
+    /// Fetches a package, without installing it, and returns its file.
+    pub(crate) fn download(&self, package: &Candidate) -> Result<PathBuf> {
         let folder = self.folder.join("download");
         // What an interrupted attempt left; on the first there is nothing.
         let _ = fs::remove_dir_all(&folder);
         make_folder(&folder)?;
-        let size = packages.iter().map(|package| package.size).sum();
-        for package in packages {
-            eprintln!("  {} {}, {} MB", package.name, package.version, package.size.div_ceil(1_000_000));
-        }
         let mut fetch = self.command("apt-get");
         fetch.current_dir(&folder).args(["-q", "download"]);
-        fetch.args(packages.iter().map(|package| format!("{}={}", package.name, package.version)));
-        self.watched(&mut fetch, "fetching", Some(size))
-            .with_context(|| format!("no packages: {OFFLINE}"))?;
-        packages
-            .iter()
-            .map(|package| {
-                let prefix = format!("{}_", package.name);
-                let mut files = fs::read_dir(&folder)?.flatten().map(|entry| entry.path());
-                files
-                    .find(|file| {
-                        file.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix))
-                    })
-                    .with_context(|| format!("apt-get fetched no file for {}", package.name))
-            })
-            .collect()
+        fetch.arg(format!("{}={}", package.name, package.version));
+        let what = format!("fetching {} {}", package.name, package.version);
+        self.watched(&mut fetch, &what, Some(package.size))
+            .with_context(|| format!("no package {}: {OFFLINE}", package.name))?;
+        let mut files = fs::read_dir(&folder)?.flatten().map(|entry| entry.path());
+        files
+            .find(|file| file.extension().is_some_and(|extension| extension == "deb"))
+            .with_context(|| format!("apt-get fetched no file for {}", package.name))
     }
 
     /// The versions of `package` that the release and its backports have, the release's own first.

@@ -5,17 +5,33 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 
-use super::apt::{Apt, Candidate};
+use super::apt::Apt;
 use super::initramfs;
 use super::sources::Sources;
 use crate::arch::Arch;
 use crate::context::{Context, make_folder, write};
 use crate::gzip;
 
-/// The release that guests are taken from, whatever this machine runs.
-const SUITE: &str = "trixie";
+/// A list of packages: a release of Debian, whatever this machine runs, and an architecture.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct List {
+    suite: &'static str,
+    architecture: &'static str,
+}
+
+impl List {
+    /// Debian 13, whose kernel guests boot. Packages for all architectures are in each one's list.
+    pub(crate) const fn stable(architecture: &'static str) -> Self {
+        Self { suite: "trixie", architecture }
+    }
+
+    /// The release after that, for programs of which any version will do.
+    pub(crate) const fn next(architecture: &'static str) -> Self {
+        Self { suite: "forky", architecture }
+    }
+}
 
 /// A file in an architecture's folder of images.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,6 +53,9 @@ pub(crate) enum Image {
 pub(crate) struct Origin {
     pub(crate) image: Image,
     pub(crate) package: &'static str,
+    /// Where to look for the package; the next one is only asked if a list cannot be fetched or lacks it. (Mirrors
+    /// that carry few architectures have been seen with lists of the others that were out of date.)
+    pub(crate) lists: &'static [List],
     /// The package only names another one, whose name carries a version.
     pub(crate) is_pointer: bool,
     /// A pattern for tar.
@@ -76,7 +95,7 @@ pub(crate) fn prepare(context: &Context, arch: &Arch) -> Result<()> {
     let missing: Vec<&Origin> =
         arch.origins.iter().filter(|origin| !origin.image.path(context, arch).exists()).collect();
     if !missing.is_empty() {
-        eprintln!("setting up the guests' images from Debian {SUITE}, {}", arch.debian);
+        eprintln!("setting up the images of {} guests from Debian", arch.name);
         fetch(context, arch, &missing).with_context(|| {
             let names: Vec<&str> = missing.iter().map(|origin| origin.image.name()).collect();
             format!(
@@ -96,42 +115,86 @@ fn fetch(context: &Context, arch: &Arch, missing: &[&Origin]) -> Result<()> {
     let sources = Sources::of_this_machine().context(
         "this machine has no package sources of a Debian release from which to tell where to fetch",
     )?;
-    let apt = Apt::foreign(context, &sources, arch.debian, SUITE)?;
-    if context.dry_run {
-        return Ok(());
-    }
-    let mut packages: Vec<(&str, Candidate)> = Vec::new();
-    for origin in missing {
-        if packages.iter().all(|(package, _)| *package != origin.package) {
-            let real = if origin.is_pointer {
-                apt.first_dependency(origin.package)?
-            } else {
-                origin.package.to_owned()
-            };
-            packages.push((origin.package, apt.candidate(&real)?));
+    let mut archive = Archive { context, sources, opened: Vec::new() };
+    let versions = context.images(arch).join("VERSIONS");
+    let mut left = missing.to_vec();
+    while let Some(first) = left.first().copied() {
+        // What is in the same package is fetched once.
+        let same = |origin: &&Origin| origin.package == first.package && origin.lists == first.lists;
+        let (now, later): (Vec<&Origin>, Vec<&Origin>) = left.into_iter().partition(same);
+        left = later;
+        let Some((package, version)) = archive.fetch(first)? else { continue };
+        for origin in now {
+            let mut bytes = member(&package, origin.member)?;
+            if origin.convert == Convert::FlatKernel {
+                bytes = flat_kernel(arch, bytes).with_context(|| {
+                    format!("{} of {} is not what was expected", origin.member, origin.package)
+                })?;
+            }
+            write(&origin.image.path(context, arch), &bytes)?;
         }
-    }
-    let (names, candidates): (Vec<&str>, Vec<Candidate>) = packages.into_iter().unzip();
-    let files = apt.download(&candidates)?;
-    for origin in missing {
-        let place = names.iter().position(|name| *name == origin.package);
-        let file = place.and_then(|place| files.get(place)).context("a package was not fetched")?;
-        let mut bytes = member(file, origin.member)?;
-        if origin.convert == Convert::FlatKernel {
-            bytes = flat_kernel(arch, bytes).with_context(|| {
-                format!("{} of {} is not what was expected", origin.member, origin.package)
-            })?;
-        }
-        write(&origin.image.path(context, arch), &bytes)?;
-    }
-    let versions: Vec<String> =
-        candidates.iter().map(|package| format!("{} {}\n", package.name, package.version)).collect();
-    write(&context.images(arch).join("VERSIONS"), versions.concat().as_bytes())?;
-    for file in files {
-        // They are large and no longer needed.
-        let _ = fs::remove_file(file);
+        // It is large and no longer needed.
+        let _ = fs::remove_file(package);
+        // Before the first there is no such file.
+        let known = fs::read_to_string(&versions).unwrap_or_default();
+        let name = version.split_inclusive(' ').next().unwrap_or_default();
+        let others: Vec<&str> = known.lines().filter(|line| !line.starts_with(name)).collect();
+        write(&versions, format!("{}\n{version}\n", others.join("\n")).trim_start().as_bytes())?;
     }
     Ok(())
+}
+
+/// Debian's archive, with the lists of packages that were fetched in this run, or why they were not.
+struct Archive<'a> {
+    context: &'a Context,
+    sources: Sources,
+    opened: Vec<(List, Result<Apt<'a>, String>)>,
+}
+
+impl<'a> Archive<'a> {
+    /// Fetches the package that has an image. Returns its file, and its name and version; none if commands are
+    /// only to be shown.
+    fn fetch(&mut self, origin: &Origin) -> Result<Option<(PathBuf, String)>> {
+        let mut tried = Vec::new();
+        for list in origin.lists {
+            match self.fetch_from(origin, *list) {
+                Ok(fetched) => return Ok(fetched),
+                Err(error) => tried.push(format!("{error:#}")),
+            }
+            if tried.len() < origin.lists.len() {
+                eprintln!("  {} will be taken from another release, then", origin.package);
+            }
+        }
+        bail!("{}", tried.join("\n"))
+    }
+
+    fn fetch_from(&mut self, origin: &Origin, list: List) -> Result<Option<(PathBuf, String)>> {
+        let (context, apt) = (self.context, self.open(list)?);
+        if context.dry_run {
+            return Ok(None);
+        }
+        let name = match origin.is_pointer {
+            true => apt.first_dependency(origin.package)?,
+            false => origin.package.to_owned(),
+        };
+        let candidate = apt.candidate(&name)?;
+        let version = format!("{} {}", candidate.name, candidate.version);
+        Ok(Some((apt.download(&candidate)?, version)))
+    }
+
+    /// A list of packages, fetched on the first use.
+    fn open(&mut self, list: List) -> Result<&Apt<'a>> {
+        let place = match self.opened.iter().position(|(known, _)| *known == list) {
+            Some(place) => place,
+            None => {
+                let apt = Apt::foreign(self.context, &self.sources, list.architecture, list.suite);
+                self.opened.push((list, apt.map_err(|error| format!("{error:#}"))));
+                self.opened.len() - 1
+            }
+        };
+        let (_, apt) = self.opened.get(place).context("the list was just put there")?;
+        apt.as_ref().map_err(|why| anyhow!("Debian {}, {}: {why}", list.suite, list.architecture))
+    }
 }
 
 /// The bytes of the only file in a Debian package that the pattern matches.

@@ -19,7 +19,7 @@ use crate::args::{Command, Parsed};
 use crate::build;
 use crate::context::{Context, make_folder};
 
-pub(crate) use guest::{Convert, Image, Origin};
+pub(crate) use guest::{Convert, Image, List, Origin};
 
 /// The sub-command.
 pub(crate) const COMMAND: Command = Command {

@@ -78,6 +78,13 @@ impl Sources {
     }
 }
 
+impl Sources {
+    /// The release `suite` without its updates and security fixes: a release that is still being made has none.
+    pub(crate) fn for_suite_alone(&self, suite: &str) -> String {
+        self.main.stanza(suite)
+    }
+}
+
 impl Source {
     fn stanza(&self, suites: &str) -> String {
         let mut text = format!("Types: deb\nURIs: {}\nSuites: {suites}\nComponents: main\n", self.uris);
