@@ -10,7 +10,7 @@ use arch_api::{Boot, Cpu, CpuId, IrqEntry, IrqsOff, Nesting};
 use crate::guest::Loaded;
 use crate::processors::{self, BeginCell};
 use crate::registers::{get, set};
-use crate::{Aarch64, console};
+use crate::{Aarch64, console, icc};
 
 /// Bytes of the stack on which a broken CPU tells its story.
 const EMERGENCY_STACK: usize = 8192;
@@ -32,6 +32,8 @@ pub(crate) struct PerCpu {
     pub(crate) hardware_id: Cell<u64>,
     /// What the CPU begins with; nothing for the boot CPU.
     pub(crate) begin: BeginCell,
+    /// A host interrupt that was taken on the way out of a guest and not handled yet; [`icc::NONE`] otherwise.
+    pub(crate) claimed: Cell<u32>,
     emergency_stack: UnsafeCell<[u8; EMERGENCY_STACK]>,
 }
 
@@ -50,6 +52,7 @@ impl PerCpu {
             loaded: Loaded::none(),
             hardware_id: Cell::new(0),
             begin: BeginCell::new(),
+            claimed: Cell::new(icc::NONE),
             emergency_stack: UnsafeCell::new([0; EMERGENCY_STACK]),
         }
     }
@@ -66,6 +69,7 @@ impl PerCpu {
         let top = self.emergency_stack.get() as usize + EMERGENCY_STACK;
         self.emergency_stack_top.set(top & !15);
         self.nesting.exchange(0, false);
+        self.claimed.set(icc::NONE);
         self.nesting.preempt_off().set(0);
         self.nesting.resched().set(false);
         self.nesting.others_ready().set(true);
@@ -94,6 +98,15 @@ pub(crate) fn this(_masked: &IrqsOff<Aarch64>) -> &'static PerCpu {
     // SAFETY: `start` set TPIDR_EL2 to a static block before anything could ask. Interrupts are masked,
     // so the CPU stays the same while the caller holds the proof.
     unsafe { &*block }
+}
+
+/// Handles a host interrupt that is in [`PerCpu::claimed`], as the vector would. Threads may switch inside.
+pub(crate) fn handle_interrupt(masked: &IrqsOff<Aarch64>) {
+    masked.as_in_vector(|masked| {
+        if let Some(entry) = interrupt_entry() {
+            entry(masked);
+        }
+    });
 }
 
 /// What the interrupt vector calls.

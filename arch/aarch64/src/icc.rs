@@ -6,13 +6,27 @@ use crate::Aarch64;
 use crate::registers::{get, isb, set};
 
 /// Interrupt numbers from here on are special: 1023 says that none is pending.
-const FIRST_SPECIAL: u64 = 1020;
+const FIRST_SPECIAL: u32 = 1020;
 /// From here on there are message-signalled ones.
-const FIRST_LPI: u64 = 8192;
+const FIRST_LPI: u32 = 8192;
+/// What the processor answers when no interrupt is pending.
+pub(crate) const NONE: u32 = 1023;
 /// ICC_SRE_EL2: system registers at EL2, no bypass, and EL1 may use its own.
 const SRE_ENABLE: u64 = 0b1111;
 /// ICC_CTLR_EL1.EOImode: "end" drops the priority, "deactivate" is apart.
 const EOI_MODE: u64 = 1 << 1;
+
+/// Takes the most urgent pending interrupt: ICC_IAR1_EL1.
+#[inline(always)]
+pub(crate) fn acknowledge() -> u32 {
+    get!("S3_0_C12_C12_0") as u32
+}
+
+/// An interrupt's number, unless it is a special one.
+#[inline(always)]
+pub(crate) fn is_one(id: u32) -> Option<u32> {
+    if (FIRST_SPECIAL..FIRST_LPI).contains(&id) { None } else { Some(id) }
+}
 
 impl LocalIrqs for Aarch64 {
     fn enable(_masked: &IrqsOff<Self>) -> bool {
@@ -34,9 +48,12 @@ impl LocalIrqs for Aarch64 {
     }
 
     #[inline]
-    fn claim(_masked: &IrqsOff<Self>) -> Option<u32> {
-        let id = get!("S3_0_C12_C12_0"); // ICC_IAR1_EL1
-        if (FIRST_SPECIAL..FIRST_LPI).contains(&id) { None } else { Some(id as u32) }
+    fn claim(masked: &IrqsOff<Self>) -> Option<u32> {
+        // First what was taken on the way out of a guest.
+        match crate::cpu::this(masked).claimed.replace(NONE) {
+            NONE => is_one(acknowledge()),
+            taken => Some(taken),
+        }
     }
 
     #[inline]

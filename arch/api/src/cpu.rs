@@ -188,6 +188,21 @@ impl<C: Cpu> IrqsOff<C> {
         nesting.irqs.set(nesting.irqs.get() - GUARD);
         result
     }
+
+    /// Does what a vector would do, in a thread that keeps interrupts masked: for an interrupt that was taken
+    /// without going through the vector. As there, a switch of threads inside is fine if this is the only
+    /// guard.
+    #[inline]
+    pub fn as_in_vector<R>(&self, body: impl FnOnce(&Self) -> R) -> R {
+        let nesting = C::nesting(self);
+        let were_on = nesting.irqs.get() & WERE_ON;
+        nesting.irqs.set(nesting.irqs.get() & !WERE_ON);
+        let result = body(self);
+        // After a switch inside this may be another CPU.
+        let nesting = C::nesting(self);
+        nesting.irqs.set(nesting.irqs.get() | were_on);
+        result
+    }
 }
 
 impl<C: Cpu> Drop for IrqsOff<C> {

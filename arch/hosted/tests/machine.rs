@@ -40,6 +40,28 @@ fn taken() -> Vec<u32> {
 }
 
 #[test]
+fn what_a_thread_does_as_in_a_vector_is_over_before_interrupts_come_back() {
+    Hosted::on_interrupt(entry);
+    let masked = IrqsOff::<Hosted>::now();
+    let nesting = Hosted::nesting(&masked);
+    assert!(nesting.were_on());
+    masked.as_in_vector(|masked| {
+        assert_eq!(
+            (nesting.irqs_off(), nesting.were_on()),
+            (1, false),
+            "the end of a vector brings them back"
+        );
+        irq::raise(40);
+        entry(masked);
+        irq::raise(41);
+    });
+    assert_eq!((nesting.irqs_off(), nesting.were_on()), (1, true));
+    assert_eq!(taken(), [40]);
+    drop(masked);
+    assert_eq!(taken(), [41]);
+}
+
+#[test]
 fn two_guards_dropped_out_of_order_keep_interrupts_masked_until_the_last_goes() {
     Hosted::on_interrupt(entry);
     let first = IrqsOff::<Hosted>::now();

@@ -37,6 +37,13 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         script: |console| beside_linux(console, ENDLESS, false),
     },
     Scenario {
+        name: "timer-storm",
+        about: "a guest whose timer never stops ringing takes no interrupt from the host: typing beside it",
+        boards: &["virt-gicv3"],
+        machine: quiet,
+        script: timer_storm,
+    },
+    Scenario {
         name: "flooded-log",
         about: "a guest that causes as many log lines as it can, with the log on the console",
         boards: &["virt-gicv3"],
@@ -73,17 +80,42 @@ fn selfcheck(console: &mut Console) -> Result<()> {
 
 /// Runs one bad guest after the other; after each the terminal and the good guest must answer.
 fn beside_linux(console: &mut Console, mischiefs: &[&str], end: bool) -> Result<()> {
+    linux(console)?;
+    for mischief in mischiefs {
+        misbehave(console, mischief, end).with_context(|| format!("mischief={mischief}"))?;
+    }
+    Ok(())
+}
+
+/// Waits for the good guest's shell.
+fn linux(console: &mut Console) -> Result<()> {
     console.prompt(BOOT)?;
     console.attach("guest0/uart0")?;
     console.send("\r")?;
     console.expect_any(&[LINUX_UP, SHELL], LINUX)?;
     console.send("\r")?;
     console.expect(SHELL, LINUX)?;
-    console.detach()?;
-    for mischief in mischiefs {
-        misbehave(console, mischief, end).with_context(|| format!("mischief={mischief}"))?;
+    console.detach()
+}
+
+/// Many short waits and wake-ups beside the storm: each needs the host's own alarm, or its UART's interrupt,
+/// which may come at the very moment at which the storm's is taken.
+fn timer_storm(console: &mut Console) -> Result<()> {
+    linux(console)?;
+    start(console, "timer")?;
+    console.attach("guest0/uart0")?;
+    console.send("\r")?;
+    console.expect(SHELL, 60)?;
+    for round in 0..40 {
+        shell(
+            console,
+            &format!("echo $(({round} * 7)) is the answer"),
+            &format!("{} is the answer", round * 7),
+        )
+        .with_context(|| format!("round {round}"))?;
     }
-    Ok(())
+    console.detach()?;
+    console.command("guest destroy bad").map(drop)
 }
 
 fn misbehave(console: &mut Console, mischief: &str, end: bool) -> Result<()> {

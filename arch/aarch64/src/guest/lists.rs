@@ -6,6 +6,7 @@ use core::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use arch_api::{GuestPort, Held, IrqSlot, SlotState, VirtualInterface};
 
 use super::Loaded;
+use crate::icc;
 use crate::registers::{get, isb, set};
 
 const NOTHING: u8 = 0;
@@ -95,19 +96,30 @@ fn set_control(value: u64) {
     }
 }
 
-/// The number of the guests' virtual timer's host interrupt, if it is the one that the processor's own
-/// interface (GICv3) would hand out next: it is taken, its priority dropped, and it stays active.
+/// What a host interrupt that ended the guest's run is about.
+pub(super) enum Claimed {
+    /// The guests' virtual timer: this number was taken, its priority dropped, and it stays active.
+    Timer(u32),
+    /// Another one was taken: it is still to be handled.
+    Other(u32),
+    /// None was taken: the vector will.
+    Nothing,
+}
+
+/// Takes the interrupt that the processor's own interface (GICv3) hands out next. What it hands out can not
+/// be known before: a more urgent one may come at any time.
 #[inline]
-pub(super) fn claim_timer() -> Option<u32> {
-    let timer = TIMER.load(Ordering::Relaxed);
-    // ICC_HPPIR1_EL1 tells without taking; ICC_IAR1_EL1 takes.
-    if KIND.load(Ordering::Relaxed) != PROCESSOR || get!("S3_0_C12_C12_2") != u64::from(timer) {
-        return None;
+pub(super) fn claim() -> Claimed {
+    if KIND.load(Ordering::Relaxed) != PROCESSOR {
+        return Claimed::Nothing;
     }
-    let taken = get!("S3_0_C12_C12_0");
-    // SAFETY: drops the priority of what was just taken: ICC_EOIR1_EL1.
-    unsafe { set!("S3_0_C12_C12_1", taken) };
-    Some(timer)
+    let taken = icc::acknowledge();
+    if taken == TIMER.load(Ordering::Relaxed) {
+        // SAFETY: drops the priority of what was just taken: ICC_EOIR1_EL1.
+        unsafe { set!("S3_0_C12_C12_1", u64::from(taken)) };
+        return Claimed::Timer(taken);
+    }
+    icc::is_one(taken).map_or(Claimed::Nothing, Claimed::Other)
 }
 
 /// This CPU's interrupt of the guests' virtual timer was left active for a guest: makes that so in the

@@ -11,7 +11,7 @@ use isa_a64::pstate::{Aborted, Kind, Pstate, Taker, UNDEFINED, abort_syndrome, i
 
 use super::enter::{Gprs, SERROR, SYNCHRONOUS, enter_guest};
 use super::hcr::{HCR, HCR_HOST, TWE, TWI, VSE};
-use super::lists::Lists;
+use super::lists::{Claimed, Lists};
 use super::space::Stage2;
 use super::state::{El1, Keys, Timer, Vectors};
 use super::{abort, lists, settle, timer_deadline};
@@ -383,9 +383,14 @@ impl GuestCpu for VirtualCpu {
                     return Exit::Host;
                 }
                 // What the guest's own timer asks for is settled here.
-                _ => match lists::claim_timer() {
-                    Some(irq) => state.timer_rang(irq),
-                    None => return Exit::Host,
+                _ => match lists::claim() {
+                    Claimed::Timer(irq) => state.timer_rang(irq),
+                    Claimed::Other(irq) => {
+                        cpu.claimed.set(irq);
+                        cpu::handle_interrupt(masked);
+                        return Exit::Host;
+                    }
+                    Claimed::Nothing => return Exit::Host,
                 },
             }
         }
