@@ -1,13 +1,16 @@
 /*
  * A TCG plugin for QEMU that counts the instructions executed at each exception level of an AArch64
- * machine, and so tells the hypervisor's (EL2) from its guests' (EL1, EL0).
+ * machine, and so tells the hypervisor's (EL2) from its guests' (EL1, EL0). RISC-V's modes are counted as
+ * the levels that they are like: M as EL3, HS as EL2, VS and VU as EL1 and EL0; without hypervisor
+ * (native=on) S and U as EL1 and EL0.
  *
- *   -plugin elcount.so,out=FILE[,uart=ADDRESS,marks=FILE]
+ *   -plugin elcount.so,out=FILE[,uart=ADDRESS,marks=FILE][,native=on]
  *
  * The counts are written to FILE when the machine ends, and whenever what is written to the UART's
  * data register at ADDRESS ends with one of the lines of the file of marks:
  *
  *   MARK <line of the mark, from 0> <EL0> <EL1> <EL2> <EL3> <entries to EL2>
+ *   BEGIN 0 ... the first time that EL2 is entered
  *   GUEST 0 ... the first time that EL1 or EL0 is entered from EL2
  *   END  <characters written>       <EL0> <EL1> <EL2> <EL3> <entries to EL2>
  *
@@ -98,7 +101,8 @@ static struct cpu {
 	uint64_t counts[LEVELS];
 	uint64_t entries;
 	uint8_t level;
-	struct reg *cpsr;
+	struct reg *cpsr; /* AArch64: the processor state */
+	struct reg *priv; /* RISC-V: the privilege mode, and bit 2 for virtual */
 	struct g_array *bytes;
 } cpus[MOST_CPUS];
 
@@ -109,7 +113,7 @@ static bool reached[MOST_MARKS];
 static int mark_count;
 static char written[LONGEST];
 static uint64_t written_count;
-static bool guest_seen;
+static bool begun, guest_seen, native;
 
 static void tell(const char *what, uint64_t which)
 {
@@ -132,11 +136,16 @@ static uint8_t level_of(struct cpu *cpu)
 {
 	uint32_t state = 0;
 
-	if (!cpu->cpsr)
+	if (!cpu->cpsr && !cpu->priv)
 		return 0;
 	g_byte_array_set_size(cpu->bytes, 0);
-	qemu_plugin_read_register(cpu->cpsr, cpu->bytes);
+	qemu_plugin_read_register(cpu->cpsr ? cpu->cpsr : cpu->priv, cpu->bytes);
 	memcpy(&state, cpu->bytes->data, cpu->bytes->len < 4 ? cpu->bytes->len : 4);
+	if (cpu->priv) {
+		bool hypervisor = (state & 7) == 1 && !native;
+
+		return hypervisor ? 2 : state & 3;
+	}
 	if (!(state & 0x10))
 		return state >> 2 & 3;
 	/* AArch32: user, hypervisor, monitor, or one of EL1's modes. */
@@ -156,6 +165,10 @@ static void on_first(unsigned int vcpu, void *data)
 
 	if (block->level == UNKNOWN)
 		block->level = level_of(cpu);
+	if (block->level == 2 && !begun) {
+		begun = true;
+		tell("BEGIN", 0);
+	}
 	if (block->level == 2 && cpu->level < 2)
 		cpu->entries++;
 	if (block->level < 2 && cpu->level == 2 && !guest_seen) {
@@ -233,6 +246,8 @@ static void on_cpu(plugin_id id, unsigned int vcpu)
 	for (unsigned int index = 0; index < registers->len; index++) {
 		if (strcmp(descriptors[index].name, "cpsr") == 0)
 			cpu->cpsr = descriptors[index].handle;
+		if (strcmp(descriptors[index].name, "priv") == 0)
+			cpu->priv = descriptors[index].handle;
 	}
 }
 
@@ -270,6 +285,8 @@ EXPORT int qemu_plugin_install(plugin_id id, const void *info, int count, char *
 			out = fopen(value, "w");
 		else if (strncmp(words[index], "uart=", 5) == 0)
 			uart = strtoull(value, NULL, 0);
+		else if (strcmp(words[index], "native=on") == 0)
+			native = true;
 		else if (strncmp(words[index], "marks=", 6) != 0 || !read_marks(value))
 			return -1;
 	}

@@ -42,6 +42,15 @@ impl Counts {
     }
 }
 
+/// What is counted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    /// A machine with the hypervisor.
+    Hosted,
+    /// The same work without it.
+    Native,
+}
+
 impl Counter {
     /// Compiles the plugin if it is out of date.
     pub(super) fn build(context: &Context, arch: &Arch) -> Result<Self> {
@@ -70,18 +79,28 @@ impl Counter {
 
     /// QEMU's words for counting up to each of `marks`, texts on the console; the empty one stands
     /// for the end of the first line.
-    pub(super) fn words(&self, context: &Context, marks: &[&str]) -> Result<Vec<String>> {
+    pub(super) fn words(&self, context: &Context, marks: &[&str], side: Side) -> Result<Vec<String>> {
         let file = context.out.join("bench/marks");
         write(&file, format!("{}\n", marks.join("\n")).as_bytes())?;
         let plugin = format!(
-            "{},out={},uart={:#x},marks={}",
+            "{},out={},uart={:#x},marks={}{}",
             self.library.display(),
             Self::results(context).display(),
             self.uart,
-            file.display()
+            file.display(),
+            if side == Side::Native { ",native=on" } else { "" }
         );
-        ensure!(plugin.matches(',').count() == 3, "QEMU wants an output folder without a comma in its name");
+        ensure!(
+            !context.out.display().to_string().contains(','),
+            "QEMU wants an output folder without a comma in its name"
+        );
         Ok(vec!["-plugin".to_owned(), plugin])
+    }
+
+    /// The counts when the hypervisor began: what firmware did before.
+    pub(super) fn begun(context: &Context) -> Result<Counts> {
+        let text = read_text(&Self::results(context))?;
+        parse(&text, "BEGIN 0 ").context("the plugin has seen no hypervisor")
     }
 
     /// The counts when the first guest began.

@@ -16,7 +16,7 @@ use crate::context::{Context, write};
 use crate::machine::{Machine, TEST_GUEST, Terminal};
 use crate::setup::{self, Image};
 use crate::test::console::{Console, PROMPT};
-use counter::{Counter, Counts};
+use counter::{Counter, Counts, Side};
 use figures::Figures;
 
 /// The sub-command.
@@ -29,7 +29,7 @@ nothing random in it: one CPU, cortex-a72, GICv3. The same sources give the same
 machine. A small plugin for QEMU, compiled here from tests/plugin, counts the instructions of each
 exception level.
 
-It measures: from power-on to the first line and to the prompt; a whole quiet Linux boot to its shell,
+It measures: from power-on (without what firmware does first) to the first line and to the prompt; a whole quiet Linux boot to its shell,
 with and without the hypervisor; and what a small guest program (tests/guests) measures with its own
 counter. The table shows each figure, what it must be, and the native one beside it.",
     options: &[
@@ -114,7 +114,7 @@ impl Bench<'_> {
         eprintln!("measuring: {name}");
         let archive = self.context.out.join("bench/host.cpio");
         machine.write_archive(self.context, &archive)?;
-        machine.words.extend(self.counter.words(self.context, marks)?);
+        machine.words.extend(self.counter.words(self.context, marks, Side::Hosted)?);
         let mut qemu = machine.command(self.context, &self.image, &archive, Terminal::Pipes)?;
         self.watch(name, &mut qemu, marks)
     }
@@ -142,8 +142,9 @@ impl Bench<'_> {
         let mut machine = self.machine();
         machine.guests.count = 0;
         let (counts, _) = self.measure("power-on", &mut machine, &["", PROMPT])?;
+        let firmware = Counter::begun(self.context)?.all();
         for (name, counts) in ["power-on to first line", "power-on to prompt"].iter().zip(&counts) {
-            figures.add(name, counts.all(), "instructions", None);
+            figures.add(name, counts.all() - firmware, "instructions", None);
         }
         Ok(())
     }
@@ -191,7 +192,7 @@ impl Bench<'_> {
         machine.board.machine = machine.board.machine.replace("virtualization=on", "virtualization=off");
         machine.memory = Some(256);
         let mut qemu = machine.bare(self.context, Terminal::Pipes)?;
-        qemu.args(words).args(REPEATABLE).args(self.counter.words(self.context, &[mark])?);
+        qemu.args(words).args(REPEATABLE).args(self.counter.words(self.context, &[mark], Side::Native)?);
         self.watch(name, &mut qemu, &[mark])
     }
 }
