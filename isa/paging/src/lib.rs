@@ -19,9 +19,11 @@ use core::fmt::Debug;
 
 use addr::Hpa;
 
+mod rv;
 mod space;
 mod vmsa;
 
+pub use rv::{RvAttributes, RvFormat, RvMemory, RvMode};
 pub use space::{Flush, MapError, OutOfTables, Space, Translation};
 pub use vmsa::{
     Execute, Permission, Shareability, Stage1Attributes, Stage2Attributes, Stage2Memory, VmsaStage1El2,
@@ -29,8 +31,8 @@ pub use vmsa::{
 };
 
 /// A level of a tree. Numbered as the Arm manual does: the last, which maps pages, is [`LAST`]; a tree of fewer levels
-/// begins with a higher number.
-pub type Level = u8;
+/// begins with a higher number, one of five with -1.
+pub type Level = i8;
 
 /// The level that maps pages.
 pub const LAST: Level = 3;
@@ -65,7 +67,7 @@ pub trait Format {
     /// log2 of the bytes that an entry of this level spans.
     #[inline]
     fn shift(&self, level: Level) -> u32 {
-        12 + 9 * u32::from(LAST.saturating_sub(level))
+        12 + 9 * LAST.saturating_sub(level).max(0) as u32
     }
 
     /// Whether an entry of this level can be a leaf.

@@ -10,6 +10,7 @@ use crate::{
 use memory::Memory;
 
 mod memory;
+mod rv;
 
 const KIB4: u64 = 1 << 12;
 const MIB2: u64 = 1 << 21;
@@ -33,7 +34,7 @@ fn stage2(memory: &mut Memory, ipa_bits: u32) -> Space<VmsaStage2> {
     Space::new(VmsaStage2::new(ipa_bits, 5).unwrap(), memory).unwrap()
 }
 
-fn level(space: &Space<VmsaStage2>, memory: &Memory, at: u64) -> Option<u8> {
+fn level(space: &Space<VmsaStage2>, memory: &Memory, at: u64) -> Option<i8> {
     space.translate(at, memory).map(|t| t.level)
 }
 

@@ -142,7 +142,7 @@ fn decode<A>(entry: u64, level: Level, attributes: impl FnOnce(u64) -> Option<A>
         (true, 0..LAST) => Entry::Table(to),
         // The bits that a block does not need for its address are reserved or carry other things.
         (false, 1..LAST) => {
-            let size = 1 << (12 + 9 * u32::from(LAST - level));
+            let size = 1 << (12 + 9 * (LAST - level) as u32);
             attributes(entry).map_or(Entry::Invalid, |a| Entry::Leaf(to.align_down(size), a))
         }
         (true, LAST) => attributes(entry).map_or(Entry::Invalid, |a| Entry::Leaf(to, a)),

@@ -1,0 +1,218 @@
+//! What a hart can do, from its node in the device tree: `riscv,isa` (Unpriv, "ISA Extension Naming
+//! Conventions") and `riscv,isa-extensions` (Linux bindings, `riscv/extensions.yaml`).
+
+macro_rules! extensions {
+    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
+        /// An extension that matters here.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        #[repr(u8)]
+        pub enum Extension {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Extension {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+            /// The name, in lower case.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)*
+                }
+            }
+        }
+    };
+}
+
+extensions! {
+    /// Integer multiplication.
+    M = "m";
+    /// Atomics.
+    A = "a";
+    /// Single-precision floating point.
+    F = "f";
+    /// Double-precision floating point.
+    D = "d";
+    /// Compressed instructions.
+    C = "c";
+    /// Vectors.
+    V = "v";
+    /// The hypervisor extension.
+    H = "h";
+    /// Timer compare registers of supervisors.
+    Sstc = "sstc";
+    /// Interrupt files and their CSRs.
+    Ssaia = "ssaia";
+    /// State-enable registers of machines, with those of hypervisors.
+    Smstateen = "smstateen";
+    /// State-enable registers of supervisors.
+    Ssstateen = "ssstateen";
+    /// Memory types in page tables.
+    Svpbmt = "svpbmt";
+    /// Naturally aligned contiguous pages.
+    Svnapot = "svnapot";
+    /// Finer invalidation.
+    Svinval = "svinval";
+    /// Hardware updates A and D bits.
+    Svadu = "svadu";
+    /// Cache block management.
+    Zicbom = "zicbom";
+    /// Cache block zero.
+    Zicboz = "zicboz";
+    /// Counter overflow and filtering.
+    Sscofpmf = "sscofpmf";
+    /// Wait on reservation set.
+    Zawrs = "zawrs";
+    /// Pause.
+    Zihintpause = "zihintpause";
+    /// Counters.
+    Zicntr = "zicntr";
+    /// Control-flow integrity: landing pads.
+    Zicfilp = "zicfilp";
+    /// Control-flow integrity: shadow stacks.
+    Zicfiss = "zicfiss";
+    /// Half-precision floating point.
+    Zfh = "zfh";
+    /// Random numbers.
+    Zkr = "zkr";
+    /// Pointer masking for the next lower mode.
+    Ssnpm = "ssnpm";
+    /// Fences of instructions.
+    Zifencei = "zifencei";
+}
+
+/// A set of extensions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Extensions(u64);
+
+impl Extensions {
+    /// None.
+    pub const NONE: Self = Self(0);
+
+    /// The set whose members are the bits of `bits`, as [`Extensions::bits`] gave them.
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+    /// A bit for each member.
+    pub const fn bits(self) -> u64 {
+        self.0
+    }
+    /// Whether an extension is in it.
+    pub const fn has(self, extension: Extension) -> bool {
+        self.0 >> extension as u8 & 1 != 0
+    }
+    /// With one more.
+    #[must_use]
+    pub const fn with(self, extension: Extension) -> Self {
+        Self(self.0 | 1 << extension as u8)
+    }
+    /// What is in both.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// From the names in `riscv,isa-extensions`.
+    pub fn from_names<'a>(names: impl Iterator<Item = &'a str>) -> Self {
+        names.fold(Self::NONE, Self::add)
+    }
+
+    /// From `riscv,isa`: "rv64", then single letters, then names between underscores. Versions after names
+    /// ("2p0") do not count. What is not known is passed over.
+    pub fn from_string(isa: &str) -> Self {
+        let mut set = Self::NONE;
+        let mut parts = isa.split('_');
+        let first = parts.next().unwrap_or_default();
+        let letters = first.get(4..).unwrap_or_default();
+        for (at, letter) in letters.char_indices() {
+            // A name of several letters may follow without an underscore.
+            if matches!(letter, 'z' | 's' | 'x' | 'Z' | 'S' | 'X') {
+                set = set.add(letters.get(at..).unwrap_or_default());
+                break;
+            }
+            let mut buffer = [0; 4];
+            set = set.add(letter.to_ascii_lowercase().encode_utf8(&mut buffer));
+        }
+        parts.fold(set, Self::add)
+    }
+
+    fn add(self, name: &str) -> Self {
+        if name.eq_ignore_ascii_case("g") {
+            return [Extension::M, Extension::A, Extension::F, Extension::D, Extension::Zifencei]
+                .into_iter()
+                .fold(self, Self::with);
+        }
+        let plain = without_version(name);
+        match Extension::ALL
+            .iter()
+            .find(|known| known.name().eq_ignore_ascii_case(name) || known.name().eq_ignore_ascii_case(plain))
+        {
+            Some(known) => self.with(*known),
+            None => self,
+        }
+    }
+}
+
+/// A name without the version at its end: digits, or digits with a "p" between them.
+fn without_version(name: &str) -> &str {
+    let digits = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    if digits.len() == name.len() {
+        return name;
+    }
+    match digits.strip_suffix('p') {
+        Some(major) if major.ends_with(|c: char| c.is_ascii_digit()) => {
+            major.trim_end_matches(|c: char| c.is_ascii_digit())
+        }
+        _ => digits,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_and_names_are_found_in_the_string() {
+        let set = Extensions::from_string("rv64imafdch_zicbom_zicsr_zifencei_sstc_svadu");
+        for extension in [Extension::H, Extension::C, Extension::Sstc, Extension::Zicbom, Extension::Svadu] {
+            assert!(set.has(extension), "{extension:?}");
+        }
+        assert!(!set.has(Extension::V) && !set.has(Extension::Ssaia));
+    }
+
+    #[test]
+    fn g_stands_for_what_it_stands_for() {
+        let set = Extensions::from_string("rv64gc");
+        assert!(set.has(Extension::D) && set.has(Extension::A) && !set.has(Extension::H));
+    }
+
+    #[test]
+    fn versions_do_not_hide_a_name() {
+        let set = Extensions::from_string("rv64i2p1_m2p0_sstc1p0_svpbmt1");
+        assert!(set.has(Extension::M) && set.has(Extension::Sstc) && set.has(Extension::Svpbmt));
+    }
+
+    #[test]
+    fn a_long_name_may_follow_the_letters_directly() {
+        assert!(Extensions::from_string("rv64imacsstc").has(Extension::Sstc));
+    }
+
+    #[test]
+    fn lists_are_read_name_by_name() {
+        let set = Extensions::from_names(["i", "m", "h", "sstc", "smstateen", "unheard"].into_iter());
+        assert!(set.has(Extension::H) && set.has(Extension::Smstateen) && !set.has(Extension::A));
+    }
+
+    #[test]
+    fn damaged_strings_are_only_empty() {
+        for text in ["", "rv", "rv64", "x", "rv64_", "____", "rv64é"] {
+            assert!(!Extensions::from_string(text).has(Extension::H), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_set_fits_its_bits() {
+        assert!(Extension::ALL.len() <= 64);
+        let all = Extension::ALL.iter().fold(Extensions::NONE, |set, one| set.with(*one));
+        assert_eq!(all.bits().count_ones() as usize, Extension::ALL.len());
+    }
+}
