@@ -1,6 +1,7 @@
 //! `host`: what this machine is, and how it is used.
 
 mod devices;
+mod sched;
 
 pub(crate) use devices::{PLATFORM, classes};
 
@@ -22,6 +23,7 @@ pub(crate) const COMMAND: Command = Command {
         Form { words: "cpu info", arguments: "", run: cpu_info },
         Form { words: "cpu stats", arguments: "", run: cpu_stats },
         Form { words: "irq stats", arguments: "", run: irq_stats },
+        Form { words: "sched", arguments: "", run: sched::show },
         Form { words: "ram info", arguments: "", run: ram_info },
         Form { words: "resources", arguments: "", run: resources },
         Form { words: "bus_list", arguments: "", run: devices::bus_list },

@@ -21,6 +21,7 @@ mod arguments;
 mod calendar;
 mod complete;
 mod hexdump;
+mod load;
 mod objects;
 mod session;
 mod table;

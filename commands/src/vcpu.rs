@@ -3,12 +3,15 @@
 //! As in Xvisor, threads of the hypervisor are listed too ("orphans"), and the number of a virtual CPU is
 //! that of its thread. Where a number is asked for, the name will do.
 
+mod monitor;
+mod schedule;
+mod stat;
+
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::Write;
 
-use arch::Nanos;
 use atomic::Arc;
 use host_thread::{Info, Kind};
 use vm_machine::{Guest, Vcpu, VcpuState, manager};
@@ -23,13 +26,21 @@ pub(crate) const COMMAND: Command = Command {
         Form { words: "list", arguments: "", run: |session, _| list(session, |_| true) },
         Form { words: "orphan_list", arguments: "", run: |s, _| list(s, |kind| kind != Kind::Vcpu) },
         Form { words: "normal_list", arguments: "", run: |s, _| list(s, |kind| kind == Kind::Vcpu) },
+        Form { words: "monitor", arguments: "", run: monitor::run },
         Form { words: "reset", arguments: "<vcpu>", run: reset },
         Form { words: "kick", arguments: "<vcpu>", run: kick },
         Form { words: "pause", arguments: "<vcpu>", run: |s, args| order(s, args, Vcpu::pause, "Paused") },
         Form { words: "resume", arguments: "<vcpu>", run: |s, args| order(s, args, Vcpu::resume, "Resumed") },
         Form { words: "halt", arguments: "<vcpu>", run: |s, args| order(s, args, Vcpu::halt, "Halted") },
+        Form { words: "set_priority", arguments: "<vcpu> <priority>", run: schedule::priority },
+        Form { words: "set_time_slice", arguments: "<vcpu> <duration>", run: schedule::time_slice },
+        Form { words: "set_period", arguments: "<vcpu> <duration>", run: schedule::period },
+        Form { words: "set_deadline", arguments: "<vcpu> <duration>", run: schedule::deadline },
+        Form { words: "set_weight", arguments: "<vcpu> <weight>", run: schedule::weight },
+        Form { words: "set_cap", arguments: "<vcpu> <percent>", run: schedule::cap },
         Form { words: "dumpreg", arguments: "<vcpu>", run: dumpreg },
-        Form { words: "dumpstat", arguments: "<vcpu>", run: dumpstat },
+        Form { words: "dumpstat", arguments: "<vcpu>", run: stat::dump },
+        Form { words: "time_exits", arguments: "<on|off>", run: stat::time_exits },
     ],
 };
 
@@ -130,40 +141,5 @@ fn reset(session: &mut Session<'_>, args: &Args<'_>) -> Result<(), Failed> {
 fn dumpreg(session: &mut Session<'_>, args: &Args<'_>) -> Result<(), Failed> {
     let (_, vcpu) = find(args)?;
     vcpu.show(session)?;
-    Ok(())
-}
-
-/// Hours, minutes, seconds and milliseconds, as Xvisor writes them.
-fn time(length: Nanos) -> String {
-    let millis = length.0 / 1_000_000;
-    let seconds = millis / 1000;
-    format!("{}:{:02}:{:02}:{:03}", seconds / 3600, seconds / 60 % 60, seconds % 60, millis % 1000)
-}
-
-fn dumpstat(session: &mut Session<'_>, args: &Args<'_>) -> Result<(), Failed> {
-    let (guest, vcpu) = find(args)?;
-    let id = number(&vcpu);
-    let thread = thread::all()
-        .into_iter()
-        .find(|thread| Some(thread.id.0) == id)
-        .ok_or_else(|| Failed::Because(format!("{}: has ended", vcpu.name())))?;
-    let stats = thread.stats;
-    let total = stats.ready.after(stats.running).after(stats.parked);
-    let (_, reset_at) = guest.resets();
-    for (label, value) in [
-        ("Name", vcpu.name().to_string()),
-        ("State", vcpu.state().to_string()),
-        ("Priority", thread.attributes.priority.to_string()),
-        ("Host CPU", thread.cpu.0.to_string()),
-        ("Ready Time", time(stats.ready)),
-        ("Running Time", time(stats.running)),
-        ("Waiting Time", time(stats.parked)),
-        ("Total Time", time(total)),
-        ("Switches", stats.switches.to_string()),
-        ("Reset Count", vcpu.resets().to_string()),
-        ("Last Reset Since", time(host_thread::time::now().since(reset_at))),
-    ] {
-        writeln!(session, "{label:<25}: {value}")?;
-    }
     Ok(())
 }

@@ -6,6 +6,7 @@
 //! | `vmm.rtcdev=<device>` | the clock that the wall clock is set from; the first one otherwise |
 //! | `vmm.bootcmd="<command>;…"` | what the terminal runs first |
 //! | `vmm.loglevel=<0 to 7>` | up to which level log lines are shown |
+//! | `vmm.sched=<policy>[@<CPUs>],…` | which policy schedules which CPU; `priority` |
 //! | `vmm.panic=reset\|halt` | what follows a crash of the hypervisor; `halt` |
 
 use alloc::string::{String, ToString};
@@ -34,6 +35,10 @@ impl Options {
                 "vmm.loglevel" => match text.parse().ok().and_then(host_log::Level::from_number) {
                     Some(level) => host_log::set_level(level),
                     None => host_log::warn!("boot argument vmm.loglevel={text}: not a level"),
+                },
+                "vmm.sched" => match host_thread::policy::Plan::parse(text) {
+                    Ok(plan) => host_thread::set_plan(plan),
+                    Err(why) => host_log::warn!("boot argument vmm.sched={text}: {why}"),
                 },
                 "vmm.panic" => match text {
                     "reset" => set_after(After::Reset),

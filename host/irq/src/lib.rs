@@ -18,18 +18,20 @@ mod chip;
 mod domain;
 mod guest;
 mod line;
+mod load;
 mod slot;
 
 use core::fmt;
 
 use alloc::string::String;
-use arch::IrqsOff;
+use arch::{Clock, IrqsOff, Machine};
 use host_sync::Once;
 
 pub use chip::{BadSpecifier, Chip, Outcome, Trigger};
 pub use domain::{Domain, LineStats, ipi, publish, send_ipi, start_cpu, stats, stop_cpu, translate};
 pub use guest::{GuestIrqs, guest_irqs, publish_guest_irqs};
 pub use line::{Handler, Line};
+pub use load::time_of;
 
 /// Why a line cannot be had.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -71,6 +73,7 @@ pub fn set_tail(tail: fn(&IrqsOff)) {
 
 /// Handles what is pending; for `Machine::on_interrupt`.
 pub fn entry(masked: &IrqsOff) {
+    let since = Machine::ticks();
     if let Some(root) = domain::root() {
         // Bounded, so that a line that never falls cannot keep threads from running.
         for _ in 0..AT_ONCE {
@@ -80,6 +83,7 @@ pub fn entry(masked: &IrqsOff) {
             }
         }
     }
+    load::add(masked, since);
     if let Some(tail) = TAIL.get() {
         tail(masked);
     }

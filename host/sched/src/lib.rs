@@ -26,6 +26,7 @@ mod attributes;
 mod deadline;
 mod monotonic;
 mod partition;
+mod plan;
 mod priority;
 mod share;
 
@@ -39,6 +40,7 @@ use core::fmt;
 use arch::Nanos;
 
 pub use attributes::{Attributes, Kind, Priority};
+pub use plan::{Plan, default};
 pub use priority::FixedPriority;
 
 /// Every policy, the default first.

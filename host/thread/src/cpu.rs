@@ -14,7 +14,7 @@ use atomic::{Arc, AtomicPtr, AtomicU32, Ordering};
 use host_sync::{IrqOff, MAX_CPUS, Once, PerCpu, Spin, SpinGuard};
 
 use crate::control::Control;
-use crate::policy::{Policy, Slot, Verdict, Why};
+use crate::policy::{self, Plan, Policy, Slot, Verdict, Why};
 use crate::roster::{Member, Roster};
 
 /// No slot.
@@ -22,6 +22,7 @@ const NOBODY: u32 = u32::MAX;
 
 static CPUS: PerCpu<Cpu> = PerCpu::new([const { Cpu::new() }; MAX_CPUS]);
 static KICK: Once<fn(CpuId)> = Once::new();
+static PLAN: Once<Plan> = Once::new();
 
 /// One CPU.
 pub(crate) struct Cpu {
@@ -33,6 +34,17 @@ pub(crate) struct Cpu {
 }
 
 pub(crate) type RosterGuard<'a> = SpinGuard<'a, Roster, &'a IrqsOff>;
+
+/// Says which policy each CPU begins with, before threads start there. The first word stays.
+pub fn set_plan(plan: Plan) {
+    // A second one would be a bug of start-up; the first one goes on working.
+    let _ = PLAN.set(plan);
+}
+
+/// The policy with which `cpu` begins.
+pub(crate) fn planned(cpu: CpuId) -> Box<dyn Policy> {
+    (PLAN.get().map_or_else(policy::default, |plan| plan.of(cpu)).make)()
+}
 
 /// Names the function that interrupts another CPU so that it calls [`on_kick`]. The first stays.
 pub fn set_kick(kick: fn(CpuId)) {

@@ -28,7 +28,7 @@ mod thread;
 pub mod time;
 mod wait;
 
-pub use cpu::{PolicyState, on_kick, policies, preempt_if_asked, set_kick, set_policy};
+pub use cpu::{PolicyState, on_kick, policies, preempt_if_asked, set_kick, set_plan, set_policy};
 pub use host_sched as policy;
 pub use mutex::{Mutex, MutexGuard};
 pub use policy::{Attributes, Kind, Priority};

@@ -11,7 +11,7 @@ use host_sync::might_sleep;
 
 use crate::control::{Body, Control, Parts, Phase};
 use crate::cpu;
-use crate::policy::{Attributes, FixedPriority, Kind, Priority, Refused, Slot, Why};
+use crate::policy::{Attributes, Kind, Priority, Refused, Slot, Why};
 use crate::roster::Member;
 use crate::stack::Stack;
 use crate::time::{self, Due};
@@ -174,7 +174,7 @@ pub fn start() -> Result<(), SpawnError> {
     };
     let first = member("init", Slot(0), init, Kind::System, Priority::DEFAULT);
     let idle = member("idle", Slot(1), idle, Kind::Idle, Priority::LOWEST);
-    cpu::begin(first, idle, Box::new(FixedPriority::new()), &masked);
+    cpu::begin(first, idle, cpu::planned(home), &masked);
     Ok(())
 }
 

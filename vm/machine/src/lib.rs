@@ -26,6 +26,7 @@ mod machine;
 pub mod manager;
 mod model;
 mod plan;
+mod rest;
 mod schedule;
 pub mod shared;
 #[cfg(test)]
@@ -36,5 +37,6 @@ mod wires;
 pub use guest::{Guest, LifeError, State};
 pub use manager::CreateError;
 pub use model::{Controller, Model, NotWired};
+pub use rest::Rest;
 pub use vcpu::{Vcpu, VcpuState};
 pub use wires::{Wires, cells};

@@ -10,9 +10,10 @@ use atomic::{Arc, AtomicBool, AtomicU8, AtomicU64, Ordering};
 use host_sync::{Once, Spin};
 use host_thread::{Attributes, Completion, Options, SpawnError, Thread};
 use vm_bus::VcpuWaker;
-use vm_vcpu::{Asked, CpuState, Mailbox, PowerError, PowerRequest, Runner, Stop};
+use vm_vcpu::{Asked, CpuState, ExitStats, Mailbox, PowerError, PowerRequest, Runner, Stop};
 
 use crate::errand::Errands;
+use crate::rest::{Rest, Rests};
 
 /// What a virtual CPU does, as a list shows it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,6 +60,8 @@ pub struct Vcpu {
     thread: Once<Thread>,
     show: Spin<Option<Arc<Show>>>,
     resets: AtomicU64,
+    rests: Rests,
+    exits: Once<Arc<ExitStats>>,
     errands: Arc<Errands>,
 }
 
@@ -83,6 +86,8 @@ impl Vcpu {
             thread: Once::new(),
             show: Spin::new(None),
             resets: AtomicU64::new(0),
+            rests: Rests::default(),
+            exits: Once::new(),
             errands,
         })
     }
@@ -110,6 +115,16 @@ impl Vcpu {
     /// How often it was reset.
     pub fn resets(&self) -> u64 {
         self.resets.load(Ordering::Relaxed)
+    }
+
+    /// How long it was out of its guest because it was paused, halted, or off.
+    pub fn rested(&self, why: Rest) -> Nanos {
+        self.rests.sum(why)
+    }
+
+    /// What its exits were for.
+    pub fn exits(&self) -> Option<&ExitStats> {
+        self.exits.get().map(|exits| &**exits)
     }
 
     /// What it does.
@@ -221,6 +236,8 @@ pub(crate) fn spawn(
     reset: impl Fn(u32) + Send + 'static,
 ) -> Result<Thread, SpawnError> {
     let options = Options::new(vcpu.name.clone()).attributes(attributes);
+    // The first is the only one: a virtual CPU has one thread.
+    let _ = vcpu.exits.set(runner.exits().clone());
     let mut body = Body { vcpu: vcpu.clone(), runner, reset };
     let thread = host_thread::spawn(options, Box::new(move || body.live()))?;
     // The thread does not need its own handle; who wakes it before this line set a bit that it will see.
@@ -246,7 +263,13 @@ impl<F: Fn(u32)> Body<F> {
             if self.may_run() {
                 self.run();
             } else {
+                self.vcpu.rests.begin(match self.vcpu.state() {
+                    VcpuState::Halted => Rest::Halted,
+                    VcpuState::Reset => Rest::Off,
+                    _ => Rest::Paused,
+                });
                 host_thread::park();
+                self.vcpu.rests.end();
             }
         }
     }

@@ -25,6 +25,7 @@ extern crate std;
 
 mod buses;
 pub mod entropy;
+mod exits;
 mod firmware;
 mod mailbox;
 mod run;
@@ -32,6 +33,7 @@ mod run;
 mod tests;
 
 pub use buses::Buses;
+pub use exits::{ExitKind, ExitStats, exits_are_timed, time_exits};
 pub use firmware::{CpuState, PowerError, Siblings};
 pub use mailbox::{Asked, Mailbox};
 pub use run::{PowerRequest, Runner, Stop};

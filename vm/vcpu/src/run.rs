@@ -9,6 +9,7 @@ use atomic::Arc;
 use vm_bus::Refused;
 
 use crate::buses::{Buses, Hints};
+use crate::exits::{ExitKind, ExitStats};
 use crate::{Asked, Mailbox, Siblings};
 
 /// Why a virtual CPU does not run any more.
@@ -46,6 +47,7 @@ pub struct Runner<C = arch::Vcpu> {
     mailbox: Arc<Mailbox>,
     siblings: Arc<dyn Siblings>,
     hints: Hints,
+    exits: Arc<ExitStats>,
 }
 
 impl<C: GuestCpu<Machine = Machine>> Runner<C> {
@@ -58,7 +60,8 @@ impl<C: GuestCpu<Machine = Machine>> Runner<C> {
         mailbox: Arc<Mailbox>,
         siblings: Arc<dyn Siblings>,
     ) -> Self {
-        Self { cpu, index, space, buses, mailbox, siblings, hints: Hints::default() }
+        let (hints, exits) = (Hints::default(), Arc::default());
+        Self { cpu, index, space, buses, mailbox, siblings, hints, exits }
     }
 
     /// Resets the CPU, to begin at `from`.
@@ -69,6 +72,11 @@ impl<C: GuestCpu<Machine = Machine>> Runner<C> {
     /// Lets the interrupt controller know how far the guest is with its interrupts.
     pub fn refresh(&mut self) {
         self.cpu.refresh();
+    }
+
+    /// What its exits were for.
+    pub fn exits(&self) -> &Arc<ExitStats> {
+        &self.exits
     }
 
     /// Whether waiting would be over at once.
@@ -101,7 +109,14 @@ impl<C: GuestCpu<Machine = Machine>> Runner<C> {
             }
             let exit = self.cpu.enter(&self.space, &masked);
             drop(masked); // the host interrupt that brought us back is taken here
-            if let Break(stop) = self.settle(exit) {
+            let kind = ExitKind::of(&exit);
+            self.exits.count(kind);
+            let begun = ExitStats::begin();
+            let flow = self.settle(exit);
+            if let Some(begun) = begun {
+                self.exits.took(kind, begun);
+            }
+            if let Break(stop) = flow {
                 return stop;
             }
         }

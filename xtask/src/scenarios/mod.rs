@@ -8,6 +8,7 @@ mod firmware;
 mod lifecycle;
 mod linux;
 mod mischief;
+mod sched;
 mod terminal;
 
 use anyhow::Result;
@@ -40,6 +41,7 @@ const TABLES: &[&[Scenario]] = &[
     lifecycle::SCENARIOS,
     firmware::SCENARIOS,
     mischief::SCENARIOS,
+    sched::SCENARIOS,
 ];
 
 /// All scenarios, in the order in which they run.

@@ -1,0 +1,143 @@
+//! Schedulers, and what is counted of threads.
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::{BOOT, Scenario};
+use crate::machine::{Machine, TEST_GUEST};
+use crate::test::console::Console;
+
+pub(super) const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "sched-share",
+        about: "vmm.sched=share: weights and caps of two guests that never wait are kept",
+        boards: &["virt-gicv3"],
+        machine: |machine| two_spinning(machine, "share"),
+        script: share,
+    },
+    Scenario {
+        name: "sched-deadline",
+        about: "vmm.sched=deadline: budgets are kept, and what can't be admitted is refused",
+        boards: &["virt-gicv3"],
+        machine: |machine| two_spinning(machine, "deadline"),
+        script: deadline,
+    },
+    Scenario {
+        name: "sched-partition",
+        about: "vmm.sched=partition: a CPU takes one vCPU, and refuses a second one",
+        boards: &["virt-gicv3"],
+        machine: |machine| {
+            two_spinning(machine, "partition");
+            machine.guests.count = 0;
+        },
+        script: partition,
+    },
+    Scenario {
+        name: "vcpu-monitor",
+        about: "vcpu monitor, vcpu dumpstat and host sched show what runs",
+        boards: &["virt-gicv3"],
+        machine: |machine| two_spinning(machine, "monotonic"),
+        script: monitor,
+    },
+];
+
+/// Two guests that never wait, under this policy.
+fn two_spinning(machine: &mut Machine, policy: &str) {
+    machine.append = format!("vmm.loglevel=4 vmm.sched={policy}");
+    machine.guests.tree = TEST_GUEST.to_owned();
+    machine.guests.append = Some("mischief=spin".to_owned());
+    machine.guests.count = 2;
+}
+
+/// Milliseconds out of a row of `vcpu dumpstat`.
+fn millis(console: &mut Console, vcpu: &str, row: &str) -> Result<u64> {
+    let output = console.command(&format!("vcpu dumpstat {vcpu}"))?;
+    let line = output.lines().find(|line| line.starts_with(row)).context("the row is missing")?;
+    let mut parts = line.rsplit(' ').next().unwrap_or_default().split(':').rev();
+    let mut next = || -> Result<u64> { Ok(parts.next().context("not h:m:s:ms")?.parse()?) };
+    Ok(next()? + 1000 * next()? + 60_000 * next()? + 3_600_000 * next()?)
+}
+
+/// How long both ran while `seconds` passed.
+fn running(console: &mut Console, seconds: u64) -> Result<[u64; 2]> {
+    let read = |console: &mut Console| -> Result<[u64; 2]> {
+        let first = millis(console, "guest0/vcpu0", "Running Time")?;
+        Ok([first, millis(console, "guest1/vcpu0", "Running Time")?])
+    };
+    let before = read(console)?;
+    console.slow_command(&format!("sleep secs {seconds}"), seconds + 30)?;
+    let after = read(console)?;
+    Ok([after[0] - before[0], after[1] - before[1]])
+}
+
+fn share(console: &mut Console) -> Result<()> {
+    console.prompt(BOOT)?;
+    console.check("host sched", "share")?;
+    let [first, second] = running(console, 4)?;
+    ensure!(first.abs_diff(second) < first / 8, "equal weights: {first} ms and {second} ms");
+    console.check("vcpu set_weight guest0/vcpu0 768", "Weight 768 set")?;
+    let [first, second] = running(console, 4)?;
+    let percent = first * 100 / second.max(1);
+    ensure!((270..330).contains(&percent), "three to one: {first} ms and {second} ms");
+    console.check("vcpu set_cap guest0/vcpu0 20", "Cap 20 % set")?;
+    let [first, second] = running(console, 4)?;
+    let percent = first * 100 / (first + second).max(1);
+    ensure!((17..23).contains(&percent), "a cap of 20 %: {first} ms and {second} ms");
+    console.check("vcpu set_cap guest0/vcpu0 101", "none of 0").map(drop)
+}
+
+fn deadline(console: &mut Console) -> Result<()> {
+    console.prompt(BOOT)?;
+    console.check("host sched", "0 guaranteed, density 0.0 % of at most 95.0 %")?;
+    console.check("vcpu set_time_slice guest0/vcpu0 30ms", "Time slice 30 ms set")?;
+    console.check("vcpu set_period guest0/vcpu0 100ms", "Period 100 ms set")?;
+    let [first, second] = running(console, 4)?;
+    let percent = first * 100 / (first + second).max(1);
+    ensure!((27..33).contains(&percent), "30 ms in 100 ms: {first} ms and {second} ms");
+    console.check("vcpu set_time_slice guest1/vcpu0 70ms", "Time slice 70 ms set")?;
+    console.check("vcpu set_deadline guest1/vcpu0 100ms", "is 5.0 % above the limit of 95.0 %")?;
+    console.check("vcpu set_deadline guest1/vcpu0 200ms", "Deadline 200 ms set")?;
+    console.check("host sched", "2 guaranteed, density 65.0 % of at most 95.0 %")?;
+    console.command("guest destroy guest0")?;
+    console.check("host sched", "1 guaranteed, density 35.0 %").map(drop)
+}
+
+fn partition(console: &mut Console) -> Result<()> {
+    console.prompt(BOOT)?;
+    for guest in ["guest0", "guest1"] {
+        console.command(&format!("vfs guest_fdt_load {guest} /guests/{TEST_GUEST}.dtb 1"))?;
+    }
+    console.check("guest create guest0", "Created")?;
+    console.command("guest kick guest0")?;
+    console.check("guest create guest1", "the CPU belongs to another vCPU")?;
+    ensure!(!console.command("guest list")?.contains("guest1"), "the refused guest is there");
+    // The timer rings for the terminal alone: there are no turns.
+    console.check("host sched", "taken by a vCPU")?;
+    console.command("guest destroy guest0")?;
+    console.check("host sched", "free for a vCPU")?;
+    console.check("guest create guest1", "Created").map(drop)
+}
+
+fn monitor(console: &mut Console) -> Result<()> {
+    console.prompt(BOOT)?;
+    console.check("host sched", "monotonic")?;
+    console.check("vcpu time_exits on", "Exits are timed")?;
+    console.line("vcpu monitor")?;
+    for _ in 0..3 {
+        console.expect("q leaves", 10)?;
+        console.expect("% busy", 10)?;
+        console.expect("guest1/vcpu0", 10)?;
+    }
+    console.send("q")?;
+    console.prompt(10)?;
+    let output = console.command("vcpu dumpstat guest0/vcpu0")?;
+    for row in
+        ["Running Time", "Ready Time", "Paused Time", "System Time", "Time Slice", "Exits: Host Interrupt"]
+    {
+        ensure!(output.contains(row), "{row} is missing:\n{output}");
+    }
+    console.command("guest pause guest0")?;
+    console.slow_command("sleep secs 2", 30)?;
+    let paused = millis(console, "guest0/vcpu0", "Paused Time")?;
+    ensure!((1900..8000).contains(&paused), "paused for two seconds: {paused} ms");
+    Ok(())
+}
