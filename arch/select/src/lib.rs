@@ -9,6 +9,8 @@ pub use arch_api::*;
 pub use arch_aarch64::Aarch64 as Machine;
 #[cfg(not(target_os = "none"))]
 pub use arch_hosted::Hosted as Machine;
+#[cfg(all(target_arch = "riscv64", target_os = "none"))]
+pub use arch_riscv64::Riscv64 as Machine;
 
 const _: () = {
     const fn keeps_the_contract<A: Arch>() {}

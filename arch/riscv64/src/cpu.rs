@@ -1,0 +1,303 @@
+//! One processor: its block of private data, its interrupt mask, its identity, and how a crash is told.
+
+use alloc::boxed::Box;
+use core::cell::{Cell, UnsafeCell};
+use core::fmt;
+use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+
+use arch_api::{Boot, Cpu, CpuId, IrqEntry, IrqsOff, Nesting};
+use arch_parts::blocks::{Block, Blocks};
+use arch_parts::{console, image};
+use isa_rv::extensions::{Extension, Extensions};
+
+use crate::csr::sstatus;
+use crate::guest::Loaded;
+use crate::local::Local;
+use crate::processors::BeginCell;
+use crate::{Riscv64, sbi};
+
+/// Bytes of the stack on which a broken CPU tells its story.
+const EMERGENCY_STACK: usize = 8192;
+
+/// What belongs to one CPU; `tp` holds its address.
+#[repr(C)]
+pub(crate) struct PerCpu {
+    /// Where `traps` finds a good stack when ours may be exhausted. At offset 0.
+    emergency_stack_top: Cell<usize>,
+    /// Room for two registers on the way there. At offsets 8 and 16.
+    spill: [Cell<u64>; 2],
+    /// Where to go on when the next instruction that may fault does, instead of telling a story; 0 for
+    /// nowhere. At offset 24.
+    fixup: Cell<usize>,
+    pub(crate) id: CpuId,
+    pub(crate) hart: Cell<u64>,
+    pub(crate) nesting: Nesting,
+    pub(crate) local: Local,
+    /// The virtual CPU whose registers are in this CPU's hardware.
+    pub(crate) loaded: Loaded,
+    /// What the CPU begins with; nothing for the boot CPU.
+    pub(crate) begin: BeginCell,
+    emergency_stack: UnsafeCell<[u8; EMERGENCY_STACK]>,
+}
+
+// SAFETY: only the CPU that it belongs to reaches a block, with interrupts masked (`this`). What others reach is
+// atomic (`local`), or written before they can find the block (`hart`) or while the CPU does not run (`begin`).
+unsafe impl Sync for PerCpu {}
+
+impl PerCpu {
+    const fn with(id: CpuId) -> Self {
+        Self {
+            emergency_stack_top: Cell::new(0),
+            spill: [const { Cell::new(0) }; 2],
+            fixup: Cell::new(0),
+            id,
+            hart: Cell::new(0),
+            nesting: Nesting::new(),
+            local: Local::new(),
+            loaded: Loaded::none(),
+            begin: BeginCell::new(),
+            emergency_stack: UnsafeCell::new([0; EMERGENCY_STACK]),
+        }
+    }
+
+    /// As before the CPU began: nothing masked by a guard, nobody loaded.
+    pub(crate) fn reset(&self) {
+        let top = self.emergency_stack.get() as usize + EMERGENCY_STACK;
+        self.emergency_stack_top.set(top & !15);
+        self.fixup.set(0);
+        self.nesting.exchange(0, false);
+        self.nesting.preempt_off().set(0);
+        self.nesting.resched().set(false);
+        self.nesting.others_ready().set(true);
+        self.local.reset();
+    }
+}
+
+impl Block for PerCpu {
+    fn id(&self) -> CpuId {
+        self.id
+    }
+    fn hardware_id(&self) -> u64 {
+        self.hart.get()
+    }
+    fn new(id: CpuId, hardware_id: u64) -> Option<Box<Self>> {
+        let block = Box::new(Self::with(id));
+        block.hart.set(hardware_id);
+        Some(block)
+    }
+}
+
+/// The boot CPU's block: the one that exists before there is memory to allocate.
+static BOOT_CPU: PerCpu = PerCpu::with(CpuId(0));
+
+/// The blocks of all CPUs.
+pub(crate) static BLOCKS: Blocks<PerCpu> = Blocks::new();
+
+/// Whether there are other CPUs, on or off.
+#[inline]
+pub(crate) fn others() -> bool {
+    BLOCKS.count() > 1
+}
+
+/// What the interrupt vector calls: an `IrqEntry<Riscv64>`.
+static ENTRY: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
+/// [`Extensions::bits`] of the boot hart.
+static EXTENSIONS: AtomicU64 = AtomicU64::new(0);
+
+/// Gives the boot CPU its block.
+pub(crate) fn start(hart: u64) {
+    BOOT_CPU.reset();
+    BOOT_CPU.hart.set(hart);
+    BLOCKS.first(&BOOT_CPU);
+    // SAFETY: no code of ours uses `tp` for anything else; the block is static.
+    unsafe { core::arch::asm!("mv tp, {}", in(reg) &raw const BOOT_CPU, options(nostack)) };
+}
+
+/// Notes what the tree says of the boot hart.
+pub(crate) fn set_extensions(extensions: Extensions) {
+    EXTENSIONS.store(extensions.bits(), Ordering::Relaxed);
+}
+
+/// Whether the processor has an extension.
+pub(crate) fn has(extension: Extension) -> bool {
+    Extensions::from_bits(EXTENSIONS.load(Ordering::Relaxed)).has(extension)
+}
+
+#[inline(always)]
+fn block() -> *const PerCpu {
+    let block: *const PerCpu;
+    // SAFETY: reads a register. Not `pure`: a thread goes on on another CPU at times.
+    unsafe { core::arch::asm!("mv {}, tp", out(reg) block, options(nomem, nostack, preserves_flags)) };
+    block
+}
+
+/// This CPU's block.
+#[inline(always)]
+pub(crate) fn this(_masked: &IrqsOff<Riscv64>) -> &'static PerCpu {
+    // SAFETY: `start` set `tp` to a static block before anything could ask. Interrupts are masked, so the
+    // CPU stays the same while the caller holds the proof.
+    unsafe { &*block() }
+}
+
+/// What the interrupt vector calls.
+#[inline(always)]
+pub(crate) fn interrupt_entry() -> Option<IrqEntry<Riscv64>> {
+    let entry = ENTRY.load(Ordering::Acquire);
+    // SAFETY: only `on_interrupt` stores here, and only values of this type; null is `None`.
+    unsafe { core::mem::transmute::<*mut (), Option<IrqEntry<Riscv64>>>(entry) }
+}
+
+impl Cpu for Riscv64 {
+    #[inline(always)]
+    fn mask_irqs() -> bool {
+        let before: u64;
+        // SAFETY: masking more is always sound. Not `nomem`: accesses stay behind it.
+        unsafe {
+            core::arch::asm!("csrrci {}, sstatus, 2", out(reg) before, options(nostack, preserves_flags))
+        };
+        before & sstatus::SIE != 0
+    }
+
+    #[inline(always)]
+    unsafe fn unmask_irqs() {
+        // SAFETY: the caller's promise.
+        unsafe { core::arch::asm!("csrsi sstatus, 2", options(nostack, preserves_flags)) };
+    }
+
+    #[inline(always)]
+    fn nesting(masked: &IrqsOff<Self>) -> &'static Nesting {
+        &this(masked).nesting
+    }
+
+    #[inline(always)]
+    fn nesting_here() -> &'static Nesting {
+        // SAFETY: `start` set `tp` to a static block before anything could ask.
+        unsafe { &(*block()).nesting }
+    }
+
+    fn wait(_masked: &IrqsOff<Self>) {
+        // SAFETY: WFI returns when an interrupt that is enabled in `sie` is pending, masked or not.
+        unsafe { core::arch::asm!("fence", "wfi", options(nostack, preserves_flags)) };
+    }
+
+    #[inline(always)]
+    fn relax() {
+        core::hint::spin_loop();
+    }
+
+    #[inline(always)]
+    fn id(masked: &IrqsOff<Self>) -> CpuId {
+        this(masked).id
+    }
+
+    fn halt() -> ! {
+        stop()
+    }
+
+    fn on_interrupt(entry: IrqEntry<Self>) {
+        ENTRY.store(entry as *mut (), Ordering::Release);
+    }
+}
+
+/// Stops this CPU for good.
+pub(crate) fn stop() -> ! {
+    loop {
+        // SAFETY: everything is masked; nothing wakes this CPU for long.
+        unsafe { core::arch::asm!("csrci sstatus, 2", "csrw sie, zero", "wfi", options(nomem, nostack)) };
+    }
+}
+
+/// Prints on the console, or through the firmware when none was found.
+pub(crate) fn print(text: &str) {
+    if console::base().is_some() { console::print(text) } else { sbi::print(text) }
+}
+
+impl Boot for Riscv64 {
+    fn early_print(text: &str) {
+        print(text);
+    }
+
+    fn backtrace(frames: usize, symbol: &mut dyn FnMut(usize)) {
+        let frame: usize;
+        // SAFETY: reads a register.
+        unsafe { core::arch::asm!("mv {}, s0", out(reg) frame, options(nomem, nostack)) };
+        Self::backtrace_from(frame, frames, symbol);
+    }
+
+    /// Walks the chain of frame records from `frame` up (RISC-V ELF psABI, "Frame Pointer Convention": the
+    /// return address and the caller's frame pointer lie right below where it points).
+    fn backtrace_from(mut frame: usize, frames: usize, symbol: &mut dyn FnMut(usize)) {
+        for _ in 0..frames {
+            if frame < 16 || frame & 7 != 0 || !is_readable(frame - 16) || !is_readable(frame - 8) {
+                return;
+            }
+            // SAFETY: the addresses are mapped for reading, as a probe just said.
+            let [next, back] = unsafe { core::ptr::read_volatile((frame - 16) as *const [usize; 2]) };
+            if back == 0 {
+                return;
+            }
+            symbol(back);
+            if next <= frame {
+                return;
+            }
+            frame = next;
+        }
+    }
+
+    fn symbols() -> &'static [u8] {
+        image::symbols()
+    }
+
+    fn image_base() -> usize {
+        image::bounds().0
+    }
+
+    fn describe(out: &mut dyn fmt::Write) -> fmt::Result {
+        write!(out, "RISC-V RV64")?;
+        let mut joint = " ";
+        for extension in Extension::ALL.iter().filter(|extension| has(**extension)) {
+            write!(out, "{joint}{}", extension.name())?;
+            joint = "_";
+        }
+        write!(out, ", {}", crate::paging::name())?;
+        write!(out, ", guests {}", crate::guest::describe())
+    }
+
+    fn call_firmware(arguments: [u64; 8]) -> Option<[u64; 4]> {
+        let [a0, a1] = sbi::call(arguments);
+        Some([a0, a1, 0, 0])
+    }
+
+    fn reset_now() {
+        sbi::reset();
+    }
+}
+
+/// Whether we may read the word at `address`, which is aligned to 8 bytes: tried, with a fault made harmless.
+pub(crate) fn is_readable(address: usize) -> bool {
+    let _masked = IrqsOff::<Riscv64>::now();
+    let failed: usize;
+    // SAFETY: the load changes nothing; `traps` leads on to the label when it faults.
+    unsafe {
+        core::arch::asm!(
+            "lla {fixup}, 2f",
+            "sd {fixup}, 24(tp)",
+            "li {failed}, 1",
+            "ld zero, 0({address})",
+            "li {failed}, 0",
+            "2:",
+            "sd zero, 24(tp)",
+            address = in(reg) address,
+            fixup = out(reg) _,
+            failed = out(reg) failed,
+            options(nostack),
+        );
+    }
+    failed == 0
+}
+
+const _: () = {
+    assert!(core::mem::offset_of!(PerCpu, emergency_stack_top) == 0);
+    assert!(core::mem::offset_of!(PerCpu, spill) == 8);
+    assert!(core::mem::offset_of!(PerCpu, fixup) == 24);
+};

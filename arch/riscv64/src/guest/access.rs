@@ -1,0 +1,222 @@
+//! Accesses of a guest to what is not memory, and to CSRs that something of its machine answers for.
+
+use addr::Gpa;
+use arch_api::{Exit, GuestFault, Place, Read, RegisterId, Width, Write};
+use isa_rv::csr::{self, Csr, Operand};
+use isa_rv::ldst::{self, Direction, Length, Register, Transfer};
+use isa_rv::{Gpr, cause};
+
+use super::state;
+use super::vcpu::{Due, State};
+use crate::csr::get;
+
+/// In a note: the access is one of a CSR, whose rest is in [`State::step`].
+const CSR: u32 = 1 << 31;
+
+/// What a note says of a load or store: register, its kind, log2 of the bytes, length of the instruction.
+const fn note(transfer: Transfer) -> u32 {
+    let (kind, number) = match transfer.register {
+        Register::Zero(gpr) => (0, gpr.index() as u32),
+        Register::Sign(gpr) => (1, gpr.index() as u32),
+        Register::Float(number) => (2, number as u32),
+    };
+    number | kind << 5 | (transfer.size as u32) << 8 | (transfer.length.bytes() as u32) << 12
+}
+
+const fn noted(note: u32) -> Transfer {
+    let number = note & 31;
+    let register = match note >> 5 & 3 {
+        0 => Register::Zero(Gpr::new(number)),
+        1 => Register::Sign(Gpr::new(number)),
+        _ => Register::Float(number as u8),
+    };
+    let length = if note >> 12 & 7 == 2 { Length::Two } else { Length::Four };
+    Transfer { direction: Direction::Load, size: (note >> 8 & 3) as u8, register, length }
+}
+
+/// The rest of an access to a CSR.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Step {
+    register: RegisterId,
+    /// What takes the old value when all is done.
+    to: Gpr,
+    /// What was read.
+    old: u64,
+    /// How the new value comes from the old one, while that is yet to be written.
+    change: Option<(csr::Change, u64)>,
+    /// The write is under way, or there is none.
+    last: bool,
+}
+
+/// A load or store that the guest's memory map has nothing for.
+#[inline(always)]
+pub(super) fn memory(state: &mut State, is_store: bool) -> Option<Exit> {
+    let (value, htinst) = (get!("stval"), get!("htinst"));
+    let at = get!("htval") << 2 | value & 3;
+    state.far = value;
+    state.was_write = is_store;
+    let decoded = match ldst::transformed(htinst) {
+        Some(decoded) => decoded,
+        // A pseudoinstruction: the guest's own tables lie where no memory is.
+        None if htinst != 0 => return refuse(state, access_fault(is_store)),
+        None => ldst::decode(fetch(state.gprs.pc)?),
+    };
+    let Ok(transfer) = decoded else { return refuse(state, access_fault(is_store)) };
+    // Somebody changed the instruction meanwhile: the guest does it again.
+    if (transfer.direction == Direction::Store) != is_store {
+        return None;
+    }
+    let width = width(transfer.size);
+    if at & (width.bytes() - 1) != 0 {
+        return refuse(state, if is_store { cause::STORE_MISALIGNED } else { cause::LOAD_MISALIGNED });
+    }
+    let place = Place::Memory(Gpa::new(at));
+    if !is_store {
+        return Some(Exit::Read(Read { place, width, note: note(transfer) }));
+    }
+    let value = match transfer.register {
+        Register::Zero(gpr) | Register::Sign(gpr) => state.operand(gpr),
+        Register::Float(number) => state::float(number),
+    };
+    Some(Exit::Write(Write { place, width, value: value & width.mask(), note: note(transfer) }))
+}
+
+const fn access_fault(is_store: bool) -> u64 {
+    if is_store { cause::STORE_ACCESS } else { cause::LOAD_ACCESS }
+}
+
+const fn width(size: u8) -> Width {
+    match size {
+        0 => Width::B1,
+        1 => Width::B2,
+        2 => Width::B4,
+        _ => Width::B8,
+    }
+}
+
+#[cold]
+fn refuse(state: &mut State, cause: u64) -> Option<Exit> {
+    state.due = Some(Due { cause, value: state.far });
+    None
+}
+
+/// The instruction at a guest-virtual address, read as the guest would execute it; `None` when it could not.
+/// The guest is loaded, and left just now.
+#[cold]
+pub(super) fn fetch(pc: u64) -> Option<u32> {
+    let low = parcel(pc)?;
+    if low & 3 != 3 {
+        return Some(low.into());
+    }
+    let high = parcel(pc.wrapping_add(2))?;
+    Some(u32::from(high) << 16 | u32::from(low))
+}
+
+/// HLVX.HU, with a fault made harmless (see `traps`).
+fn parcel(at: u64) -> Option<u16> {
+    let (value, failed): (u64, u64);
+    // SAFETY: interrupts are masked, `tp` is this CPU's block, and the load reaches guest memory alone.
+    unsafe {
+        core::arch::asm!(
+            ".option push",
+            ".option arch, +h",
+            "lla {fixup}, 2f",
+            "sd {fixup}, 24(tp)",
+            "li {failed}, 1",
+            "hlvx.hu {value}, ({at})",
+            "li {failed}, 0",
+            "2:",
+            "sd zero, 24(tp)",
+            ".option pop",
+            at = in(reg) at,
+            fixup = out(reg) _,
+            failed = out(reg) failed,
+            value = out(reg) value,
+            options(nostack),
+        );
+    }
+    (failed == 0).then_some(value as u16)
+}
+
+/// Registers that some device of the machine answers for: the interrupt file.
+fn is_emulated(state: &State, csr: Csr) -> bool {
+    state.profile.irq_registers && [Csr::STOPEI, Csr::SIREG].contains(&csr)
+}
+
+/// An instruction that trapped as virtual: an access to a CSR, or one that is illegal.
+pub(super) fn register(state: &mut State, word: u32) -> Option<Exit> {
+    let emulated = csr::decode(word).filter(|access| is_emulated(state, access.csr));
+    let Some(access) = emulated else {
+        state.due = Some(Due { cause: cause::ILLEGAL, value: word.into() });
+        return None;
+    };
+    state.word = word;
+    let number = match access.csr {
+        Csr::SIREG => csr::indirect(state::selected()),
+        direct => direct.0.into(),
+    };
+    let register = RegisterId(number);
+    let change = access.change.map(|(change, operand)| {
+        let operand = match operand {
+            Operand::Register(gpr) => state.operand(gpr),
+            Operand::Immediate(bits) => bits.into(),
+        };
+        (change, operand)
+    });
+    let step = Step { register, to: access.to, old: 0, change, last: change.is_none() };
+    state.step = Some(step);
+    Some(Exit::Read(Read { place: Place::Register(register), width: Width::B8, note: CSR }))
+}
+
+/// The write that follows the read of a CSR.
+#[cold]
+pub(super) fn next_step(state: &mut State) -> Option<Exit> {
+    let step = state.step.as_mut()?;
+    let (change, operand) = step.change.take()?;
+    step.last = true;
+    let value = change.apply(step.old, operand);
+    Some(Exit::Write(Write { place: Place::Register(step.register), width: Width::B8, value, note: CSR }))
+}
+
+#[inline(always)]
+pub(super) fn answer_read(state: &mut State, read: Read, value: Result<u64, GuestFault>) {
+    match value {
+        Ok(value) if read.note & CSR == 0 => {
+            let transfer = noted(read.note);
+            let value = transfer.extend(value);
+            match transfer.register {
+                Register::Zero(gpr) | Register::Sign(gpr) => state.set_operand(gpr, value),
+                Register::Float(number) => state.new_float = Some((number, value)),
+            }
+            state.gprs.pc = state.gprs.pc.wrapping_add(transfer.length.bytes());
+        }
+        Ok(value) => {
+            if let Some(step) = &mut state.step {
+                step.old = value;
+                if step.last {
+                    finish(state);
+                }
+            }
+        }
+        Err(fault) => state.fault(fault),
+    }
+}
+
+#[inline(always)]
+pub(super) fn answer_write(state: &mut State, write: Write, done: Result<(), GuestFault>) {
+    match done {
+        Ok(()) if write.note & CSR == 0 => {
+            state.gprs.pc = state.gprs.pc.wrapping_add(noted(write.note).length.bytes());
+        }
+        Ok(()) => finish(state),
+        Err(fault) => state.fault(fault),
+    }
+}
+
+/// An access to a CSR is over.
+fn finish(state: &mut State) {
+    if let Some(step) = state.step.take() {
+        state.set_operand(step.to, step.old);
+        state.gprs.pc = state.gprs.pc.wrapping_add(4);
+    }
+}

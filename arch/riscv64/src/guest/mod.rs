@@ -1,0 +1,147 @@
+//! Virtual CPUs: guests in VS and VU mode.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `enter` | the way in and out, in assembly |
+//! | `vcpu` | the contract's virtual CPU |
+//! | `settle` | what a trap from a guest means |
+//! | `access` | accesses to what is not memory, and to CSRs |
+//! | `state` | the CSRs of VS mode, floating-point and vector registers |
+//! | `gstage` | the guest's memory map, VMIDs |
+
+mod access;
+mod enter;
+mod gstage;
+mod settle;
+mod state;
+mod vcpu;
+
+use core::cell::Cell;
+
+pub use gstage::GStage;
+pub(crate) use vcpu::State;
+pub use vcpu::VirtualCpu;
+
+use arch_api::{IrqsOff, NoVirt, Virt, VirtualInterface};
+use isa_rv::cause;
+use isa_rv::extensions::Extension;
+
+use crate::csr::{hstatus, pending, set};
+use crate::{Riscv64, cpu};
+
+/// Whose registers are in a CPU's hardware.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    state: Cell<*mut State>,
+    /// The virtual interface rang: exchange before the next entry.
+    rang: Cell<bool>,
+}
+
+impl Loaded {
+    pub(crate) const fn none() -> Self {
+        Self { state: Cell::new(core::ptr::null_mut()), rang: Cell::new(false) }
+    }
+}
+
+/// Exceptions that a guest takes itself (`hedeleg`): all that are its own affair. Not its calls, guest-page
+/// faults and virtual instructions.
+const OWN_EXCEPTIONS: u64 = 1 << cause::FETCH_MISALIGNED
+    | 1 << cause::FETCH_ACCESS
+    | 1 << cause::ILLEGAL
+    | 1 << cause::BREAKPOINT
+    | 1 << cause::LOAD_MISALIGNED
+    | 1 << cause::LOAD_ACCESS
+    | 1 << cause::STORE_MISALIGNED
+    | 1 << cause::STORE_ACCESS
+    | 1 << cause::CALL_FROM_USER
+    | 1 << cause::FETCH_PAGE
+    | 1 << cause::LOAD_PAGE
+    | 1 << cause::STORE_PAGE
+    | 1 << cause::SOFTWARE_CHECK;
+/// Interrupts that a guest takes itself (`hideleg`).
+const OWN_INTERRUPTS: u64 = pending::VSSI | pending::VSTI | pending::VSEI;
+
+/// `hcounteren`: the guest reads cycles, time and instructions retired.
+const COUNTERS: u64 = 0b111;
+
+/// `henvcfg` (Priv, "Hypervisor Environment Configuration Register"). What the hart does not have stays zero.
+mod envcfg {
+    /// CBIE: CBO.INVAL acts as CBO.FLUSH, so that a guest cannot see what it lost.
+    pub(super) const CBIE_FLUSH: u64 = 0b01 << 4;
+    /// CBCFE: CBO.CLEAN and CBO.FLUSH.
+    pub(super) const CBCFE: u64 = 1 << 6;
+    /// CBZE: CBO.ZERO.
+    pub(super) const CBZE: u64 = 1 << 7;
+    /// PBMTE: Svpbmt.
+    pub(super) const PBMTE: u64 = 1 << 62;
+    /// STCE: Sstc.
+    pub(super) const STCE: u64 = 1 << 63;
+}
+
+/// `hstateen0` (Priv, "Smstateen"): what a guest reaches of the newer state.
+mod stateen {
+    /// `fcsr` of Zfinx.
+    pub(super) const FCSR: u64 = 1 << 1;
+    /// `senvcfg`.
+    pub(super) const ENVCFG: u64 = 1 << 62;
+    /// `sstateen0`.
+    pub(super) const SE0: u64 = 1 << 63;
+}
+
+/// How guests are mapped here, for a table.
+pub(crate) fn describe() -> &'static str {
+    gstage::name()
+}
+
+impl Virt for Riscv64 {
+    type Vcpu = VirtualCpu;
+    type Space = GStage;
+
+    fn enable(_masked: &IrqsOff<Self>) -> Result<(), NoVirt> {
+        gstage::enable()?;
+        let mut environment = envcfg::CBIE_FLUSH | envcfg::CBCFE | envcfg::CBZE;
+        if cpu::has(Extension::Svpbmt) {
+            environment |= envcfg::PBMTE;
+        }
+        if cpu::has(Extension::Sstc) {
+            environment |= envcfg::STCE;
+        }
+        // SAFETY: these registers say what guests may do and what traps from them; our own execution does not
+        // depend on them.
+        unsafe {
+            set!("hedeleg", OWN_EXCEPTIONS);
+            set!("hideleg", OWN_INTERRUPTS);
+            set!("hstatus", hstatus::VSXL_64);
+            set!("hie", 0);
+            set!("hvip", 0);
+            set!("hgeie", 0);
+            set!("hcounteren", COUNTERS);
+            set!("htimedelta", 0);
+            set!("henvcfg", environment);
+            if cpu::has(Extension::Smstateen) || cpu::has(Extension::Ssstateen) {
+                set!("hstateen0", stateen::FCSR | stateen::ENVCFG | stateen::SE0);
+            }
+            if cpu::has(Extension::Ssaia) {
+                set!("hvien", 0);
+                set!("hvictl", 0);
+                set!("hviprio1", 0);
+                set!("hviprio2", 0);
+            }
+            if cpu::has(Extension::Sstc) {
+                set!("vstimecmp", u64::MAX);
+            }
+        }
+        state::enable();
+        Ok(())
+    }
+
+    fn use_interface(_masked: &IrqsOff<Self>, _interface: VirtualInterface) {}
+
+    fn evict(masked: &IrqsOff<Self>) {
+        State::evict(cpu::this(masked));
+    }
+
+    fn interface_rang(masked: &IrqsOff<Self>) {
+        cpu::this(masked).loaded.rang.set(true);
+    }
+}

@@ -1,0 +1,69 @@
+//! What a trap from a guest means (Priv, "Trap Entry", and the hypervisor extension's causes).
+//!
+//! What can be settled here, without anybody above, is; the rest becomes an [`Exit`].
+
+use arch_api::{Call, Conduit, Exit};
+use isa_rv::cause;
+
+use super::access;
+use super::vcpu::{Due, State};
+use crate::csr::get;
+
+/// The instruction words that matter beside CSR accesses.
+const WFI: u32 = 0x1050_0073;
+/// WRS.NTO and WRS.STO (Zawrs).
+const WRS_NTO: u32 = 0x00d0_0073;
+const WRS_STO: u32 = 0x01d0_0073;
+
+/// Says what the guest needs from above; nothing when it can go on.
+#[inline(always)]
+pub(super) fn settle(state: &mut State, scause: u64) -> Option<Exit> {
+    match scause {
+        cause::CALL_FROM_VIRTUAL => {
+            state.gprs.pc = state.gprs.pc.wrapping_add(4);
+            state.past_call = 4;
+            let a7 = state.gprs.x[17];
+            Some(Exit::Call(Call { conduit: Conduit::Environment, immediate: 0, function: a7 }))
+        }
+        cause::GUEST_LOAD | cause::GUEST_STORE => access::memory(state, scause == cause::GUEST_STORE),
+        _ => other(state, scause),
+    }
+}
+
+#[cold]
+fn other(state: &mut State, scause: u64) -> Option<Exit> {
+    match scause {
+        interrupt if interrupt & cause::INTERRUPT != 0 => Some(Exit::Host),
+        cause::GUEST_FETCH => {
+            state.due = Some(Due { cause: cause::FETCH_ACCESS, value: get!("stval") });
+            None
+        }
+        cause::VIRTUAL_INSTRUCTION => virtual_instruction(state),
+        // What should have gone to the guest directly, goes to it so.
+        exception => {
+            state.due = Some(Due { cause: exception, value: get!("stval") });
+            None
+        }
+    }
+}
+
+/// An instruction that would be there for a hypervisor's own supervisor mode.
+fn virtual_instruction(state: &mut State) -> Option<Exit> {
+    // `stval` may hold the instruction, or nothing.
+    let word = match get!("stval") {
+        // The guest's tables may have changed meanwhile: then it finds out itself.
+        0 => access::fetch(state.gprs.pc)?,
+        word => word as u32,
+    };
+    match word {
+        WFI => {
+            state.gprs.pc = state.gprs.pc.wrapping_add(4);
+            Some(Exit::Wait)
+        }
+        WRS_NTO | WRS_STO => {
+            state.gprs.pc = state.gprs.pc.wrapping_add(4);
+            Some(Exit::Yield)
+        }
+        _ => access::register(state, word),
+    }
+}

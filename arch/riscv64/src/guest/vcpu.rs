@@ -1,0 +1,484 @@
+//! A virtual CPU: what it keeps, and how it goes into and out of the hardware.
+
+use alloc::boxed::Box;
+use core::fmt;
+
+use arch_api::{
+    Call, Clock, Exit, GuestCpu, GuestFault, GuestPort, GuestProfile, Held, IrqsOff, Nanos, PowerOn, Read,
+    Write,
+};
+use atomic::{Arc, AtomicU8, Ordering};
+use isa_rv::cause;
+use isa_rv::extensions::Extension;
+
+use super::access::{self, Step};
+use super::enter::{Gprs, enter_guest};
+use super::gstage::{self, GStage};
+use super::settle;
+use super::state::{self, Optional, Supervisor, Units};
+use crate::Riscv64;
+use crate::cpu::{self, PerCpu};
+use crate::csr::{clear_bits, get, hstatus, pending, set, set_bits, sstatus};
+use crate::start::show_registers;
+
+/// An exception that the guest is owed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Due {
+    pub(super) cause: u64,
+    pub(super) value: u64,
+}
+
+/// All there is of a virtual CPU. It does not move while it lives: the hardware's owner points to it.
+pub(crate) struct State {
+    pub(super) gprs: Gprs,
+    /// What the guest is owed, to be paid at the next entry.
+    pub(super) due: Option<Due>,
+    /// What a floating-point register becomes at the next entry.
+    pub(super) new_float: Option<(u8, u64)>,
+    /// The guest-virtual address of the last access, and whether it was a write, for a fault that answers it.
+    pub(super) far: u64,
+    pub(super) was_write: bool,
+    /// The last instruction that was looked at, for a fault that answers it.
+    pub(super) word: u32,
+    /// Bytes by which the program counter is past the instruction that made the last call.
+    pub(super) past_call: u64,
+    /// Rest of an access to a CSR.
+    pub(super) step: Option<Step>,
+    pub(super) profile: GuestProfile,
+    /// `hvip`: the wires that are up.
+    wires: u64,
+    /// `hstatus`, without what traps change.
+    hstatus: u64,
+    vs: Supervisor,
+    optional: Optional,
+    units: Units,
+    /// When the guest's timer rings, in ticks; where there is no Sstc, the firmware's, which we watch.
+    timer: u64,
+    /// The port's [`GuestPort::stir`].
+    stir: Arc<AtomicU8>,
+    port: Arc<dyn GuestPort>,
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State")
+            .field("profile", &self.profile)
+            .field("gprs", &self.gprs)
+            .finish_non_exhaustive()
+    }
+}
+
+fn has_sstc() -> bool {
+    cpu::has(Extension::Sstc)
+}
+
+impl State {
+    fn is_loaded(&self, cpu: &PerCpu) -> bool {
+        core::ptr::eq(cpu.loaded.state.get(), self)
+    }
+
+    /// Into the hardware, in place of whoever is there.
+    #[cold]
+    fn load(&mut self, cpu: &PerCpu, space: &GStage, masked: &IrqsOff<Riscv64>) {
+        // SAFETY: who is loaded lives: its drop unloads it, on this CPU with interrupts masked.
+        if let Some(other) = unsafe { cpu.loaded.state.get().as_mut() } {
+            other.unload(cpu);
+        }
+        space.load(self.profile.index, cpu.id, masked);
+        // SAFETY: interrupts are masked and nobody's registers are in the hardware any more.
+        unsafe {
+            self.vs.load();
+            self.optional.load();
+            self.units.load();
+            set!("hvip", self.wires);
+            set!("hstatus", self.hstatus);
+            if has_sstc() {
+                set!("vstimecmp", self.timer);
+            }
+        }
+        self.gprs.sstatus = self.gprs.sstatus & !(sstatus::FS | sstatus::VS) | self.units.clean();
+        cpu.loaded.rang.set(false);
+        cpu.loaded.state.set(self);
+    }
+
+    /// Out of the hardware.
+    #[cold]
+    fn unload(&mut self, cpu: &PerCpu) {
+        self.vs.save();
+        self.optional.save();
+        self.units.save(self.gprs.sstatus);
+        self.wires = get!("hvip");
+        if has_sstc() {
+            self.timer = get!("vstimecmp");
+        }
+        // SAFETY: no guest runs until the next one is loaded: nothing is pending for one.
+        unsafe {
+            set!("hvip", 0);
+            if has_sstc() {
+                set!("vstimecmp", u64::MAX);
+            }
+        }
+        cpu.loaded.state.set(core::ptr::null_mut());
+    }
+
+    /// Takes whoever is in the hardware of `cpu`, which is this one, out of it. No translation of a guest is
+    /// left to be walked.
+    pub(super) fn evict(cpu: &PerCpu) {
+        // SAFETY: as in `load`.
+        if let Some(state) = unsafe { cpu.loaded.state.get().as_mut() } {
+            state.unload(cpu);
+        }
+        gstage::unload();
+    }
+
+    /// Lets the port see what became of its wires, and takes their levels. The guest is loaded.
+    #[cold]
+    fn exchange(&mut self, cpu: &PerCpu) {
+        cpu.loaded.rang.set(false);
+        self.wires = get!("hvip");
+        self.exchange_aside();
+        // SAFETY: what is pending for the guest.
+        unsafe { set!("hvip", self.wires) };
+    }
+
+    /// The same while the guest is not loaded.
+    fn exchange_aside(&mut self) {
+        let mut held = Held::new(0);
+        held.wires.external = self.wires & pending::VSEI != 0;
+        held.wires.software = self.wires & pending::VSSI != 0;
+        self.port.exchange(&mut held);
+        let mut wires = self.wires & !(pending::VSEI | pending::VSSI);
+        if held.wires.external {
+            wires |= pending::VSEI;
+        }
+        if held.wires.software {
+            wires |= pending::VSSI;
+        }
+        self.wires = wires;
+    }
+
+    /// Raises the timer's wire when it is time, where no hardware does. The guest is loaded.
+    #[cold]
+    fn look_at_timer(&mut self) {
+        if self.wires & pending::VSTI == 0 && get!("time") >= self.timer {
+            self.wires |= pending::VSTI;
+            // SAFETY: what is pending for the guest.
+            unsafe { set_bits!("hvip", pending::VSTI) };
+        }
+    }
+
+    /// Lets the guest's waits (WFI) trap only if anybody else could run meanwhile: alone, it may keep the
+    /// processor waiting, which any interrupt ends.
+    #[inline]
+    fn set_wait_trap(&mut self, trap: bool) {
+        let is_set = self.hstatus & hstatus::VTW != 0;
+        if trap != is_set {
+            self.hstatus ^= hstatus::VTW;
+            // SAFETY: what traps from the guest; our own execution does not depend on it.
+            unsafe {
+                if trap {
+                    set_bits!("hstatus", hstatus::VTW);
+                } else {
+                    clear_bits!("hstatus", hstatus::VTW);
+                }
+            }
+        }
+    }
+
+    /// Whether something is due before the guest goes on.
+    #[inline]
+    fn owes(&self) -> bool {
+        self.due.is_some() | self.new_float.is_some()
+    }
+
+    /// Does what is due. The guest is loaded.
+    #[cold]
+    fn pay_all(&mut self) {
+        if let Some((number, value)) = self.new_float.take() {
+            state::set_float(number, value);
+            self.gprs.sstatus |= sstatus::FS;
+        }
+        if let Some(due) = self.due.take() {
+            self.pay(due);
+        }
+    }
+
+    /// Makes an exception happen, as the hardware would ("Trap Entry", into VS mode). The guest is loaded.
+    fn pay(&mut self, due: Due) {
+        let status = get!("vsstatus");
+        let mut taken = status & !(sstatus::SPP | sstatus::SPIE | sstatus::SIE);
+        taken |= self.gprs.sstatus & sstatus::SPP;
+        if status & sstatus::SIE != 0 {
+            taken |= sstatus::SPIE;
+        }
+        // SAFETY: VS mode's registers, as the hardware would set them when taking the exception itself.
+        unsafe {
+            set!("vsepc", self.gprs.pc);
+            set!("vscause", due.cause);
+            set!("vstval", due.value);
+            set!("vsstatus", taken);
+        }
+        // Exceptions go to the base whatever the vector's mode.
+        self.gprs.pc = get!("vstvec") & !3;
+        self.gprs.sstatus |= sstatus::SPP;
+    }
+
+    /// A fault that answers the last access.
+    #[cold]
+    pub(super) fn fault(&mut self, fault: GuestFault) {
+        self.step = None;
+        self.new_float = None;
+        self.due = Some(match fault {
+            GuestFault::Undefined => Due { cause: cause::ILLEGAL, value: self.word.into() },
+            GuestFault::ExternalAbort if self.was_write => {
+                Due { cause: cause::STORE_ACCESS, value: self.far }
+            }
+            GuestFault::ExternalAbort => Due { cause: cause::LOAD_ACCESS, value: self.far },
+            GuestFault::FetchAbort => Due { cause: cause::FETCH_ACCESS, value: self.far },
+        });
+    }
+
+    /// A general-purpose register as an operand.
+    #[inline]
+    pub(super) fn operand(&self, register: isa_rv::Gpr) -> u64 {
+        if register == isa_rv::Gpr::ZERO {
+            return 0;
+        }
+        self.gprs.x.get(register.index()).copied().unwrap_or(0)
+    }
+
+    /// A general-purpose register as a result.
+    #[inline]
+    pub(super) fn set_operand(&mut self, register: isa_rv::Gpr, value: u64) {
+        // x0's place is never read.
+        if let Some(x) = self.gprs.x.get_mut(register.index()) {
+            *x = value;
+        }
+    }
+
+    /// The guest's timer, and its enabled interrupts, wherever they are.
+    fn timer_and_enabled(&self, loaded: bool) -> (u64, u64) {
+        let enabled = if loaded { get!("vsie") } else { self.vs.enabled };
+        let timer = if loaded && has_sstc() { get!("vstimecmp") } else { self.timer };
+        (timer, enabled)
+    }
+
+    /// Registers as after reset.
+    fn reset(&mut self) {
+        let hstatus = self.hstatus;
+        self.gprs = gprs(0);
+        self.due = None;
+        self.new_float = None;
+        self.step = None;
+        self.past_call = 0;
+        self.wires = 0;
+        self.vs = reset_csrs();
+        self.optional = Optional::default();
+        self.units = Units::new();
+        self.timer = u64::MAX;
+        self.hstatus = hstatus;
+    }
+}
+
+/// VS mode, at `pc`.
+fn gprs(pc: u64) -> Gprs {
+    Gprs { x: [0; 32], pc, sstatus: sstatus::SPP | sstatus::UXL_64, own_stack: 0 }
+}
+
+fn reset_csrs() -> Supervisor {
+    Supervisor { status: sstatus::UXL_64, ..Supervisor::default() }
+}
+
+/// A virtual CPU.
+#[derive(Debug)]
+pub struct VirtualCpu(Box<State>);
+
+// SAFETY: what is in a hardware is reached through the CPU that holds it; before the thread with a virtual
+// CPU goes on on another CPU, the one that it leaves takes it out (`Virt::evict`).
+unsafe impl Send for VirtualCpu {}
+
+impl Drop for VirtualCpu {
+    fn drop(&mut self) {
+        let masked = IrqsOff::<Riscv64>::now();
+        let cpu = cpu::this(&masked);
+        if self.0.is_loaded(cpu) {
+            State::evict(cpu);
+        }
+    }
+}
+
+impl GuestCpu for VirtualCpu {
+    type Machine = Riscv64;
+
+    fn new(profile: GuestProfile, port: Arc<dyn GuestPort>) -> Option<Self> {
+        Some(Self(Box::new(State {
+            gprs: gprs(0),
+            due: None,
+            new_float: None,
+            far: 0,
+            was_write: false,
+            word: 0,
+            past_call: 0,
+            step: None,
+            profile,
+            wires: 0,
+            hstatus: hstatus::VSXL_64 | hstatus::SPV | hstatus::SPVP | hstatus::VTW,
+            vs: reset_csrs(),
+            optional: Optional::default(),
+            units: Units::new(),
+            timer: u64::MAX,
+            stir: port.stir().clone(),
+            port,
+        })))
+    }
+
+    fn start(&mut self, from: PowerOn) {
+        let masked = IrqsOff::<Riscv64>::now();
+        let cpu = cpu::this(&masked);
+        let state = &mut *self.0;
+        if state.is_loaded(cpu) {
+            State::evict(cpu);
+        }
+        state.reset();
+        state.gprs.pc = from.entry.get();
+        // SBI, "Hart State Management": a0 is the hart's id, a1 what the caller gave.
+        let [_, _, _, _, _, _, _, _, _, _, a0, a1, ..] = &mut state.gprs.x;
+        [*a0, *a1] = [state.profile.hardware_id, from.argument];
+    }
+
+    #[inline(always)]
+    fn enter(&mut self, space: &GStage, masked: &IrqsOff<Riscv64>) -> Exit {
+        let state = &mut *self.0;
+        if state.step.is_some()
+            && let Some(exit) = access::next_step(state)
+        {
+            return exit;
+        }
+        let cpu = cpu::this(masked);
+        state.past_call = 0;
+        loop {
+            if !state.is_loaded(cpu) {
+                state.load(cpu, space, masked);
+            }
+            if state.stir.load(Ordering::Acquire) != 0 || cpu.loaded.rang.get() {
+                state.exchange(cpu);
+            }
+            if state.owes() {
+                state.pay_all();
+            }
+            if !has_sstc() {
+                state.look_at_timer();
+            }
+            state.set_wait_trap(cpu.nesting.others_ready().get());
+            // SAFETY: interrupts are masked, and the guest was just loaded.
+            let scause = unsafe { enter_guest(&raw mut state.gprs) };
+            if let Some(exit) = settle::settle(state, scause) {
+                return exit;
+            }
+        }
+    }
+
+    #[inline]
+    fn answer_read(&mut self, read: Read, value: Result<u64, GuestFault>) {
+        access::answer_read(&mut self.0, read, value);
+    }
+
+    #[inline]
+    fn answer_write(&mut self, write: Write, done: Result<(), GuestFault>) {
+        access::answer_write(&mut self.0, write, done);
+    }
+
+    #[inline]
+    fn arguments(&self) -> [u64; 8] {
+        let [_, _, _, _, _, _, _, _, _, _, a0, a1, a2, a3, a4, a5, a6, a7, ..] = self.0.gprs.x;
+        [a0, a1, a2, a3, a4, a5, a6, a7]
+    }
+
+    #[inline]
+    fn answer_call<const N: usize>(&mut self, _call: Call, results: [u64; N]) {
+        for (x, result) in self.0.gprs.x.iter_mut().skip(10).zip(results) {
+            *x = result;
+        }
+    }
+
+    fn set_timer(&mut self, ticks: u64) {
+        let masked = IrqsOff::<Riscv64>::now();
+        let state = &mut *self.0;
+        let loaded = state.is_loaded(cpu::this(&masked));
+        state.timer = ticks;
+        state.wires &= !pending::VSTI;
+        if has_sstc() {
+            if loaded {
+                // SAFETY: the loaded guest's timer.
+                unsafe { set!("vstimecmp", ticks) };
+            }
+            return;
+        }
+        if loaded {
+            // SAFETY: what is pending for the guest.
+            unsafe { clear_bits!("hvip", pending::VSTI) };
+        }
+        drop(masked);
+        // Nobody else watches it: its thread's alarm ends the guest's run, and `enter` looks at the time.
+        let at = if ticks == u64::MAX { Nanos(u64::MAX) } else { Riscv64::time_of(ticks) };
+        state.port.timer_leaves(at);
+    }
+
+    fn inject(&mut self, fault: GuestFault) {
+        let state = &mut *self.0;
+        state.gprs.pc = state.gprs.pc.wrapping_sub(state.past_call);
+        state.past_call = 0;
+        state.fault(fault);
+    }
+
+    fn refresh(&mut self) {
+        let masked = IrqsOff::<Riscv64>::now();
+        let cpu = cpu::this(&masked);
+        if self.0.is_loaded(cpu) { self.0.exchange(cpu) } else { self.0.exchange_aside() }
+    }
+
+    fn wakes_at(&self) -> Option<Nanos> {
+        let masked = IrqsOff::<Riscv64>::now();
+        let state = &*self.0;
+        let (timer, enabled) = state.timer_and_enabled(state.is_loaded(cpu::this(&masked)));
+        (timer != u64::MAX && enabled & pending::STI != 0).then(|| Riscv64::time_of(timer))
+    }
+
+    fn has_pending(&self) -> bool {
+        let masked = IrqsOff::<Riscv64>::now();
+        let state = &*self.0;
+        let loaded = state.is_loaded(cpu::this(&masked));
+        let (timer, enabled) = state.timer_and_enabled(loaded);
+        let mut wires = if loaded { get!("hip") } else { state.wires };
+        if timer <= get!("time") {
+            wires |= pending::VSTI;
+        }
+        // VS interrupts stand one higher than the guest sees them.
+        state.port.stirred() || wires >> 1 & enabled != 0
+    }
+
+    fn show(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+        let masked = IrqsOff::<Riscv64>::now();
+        let state = &*self.0;
+        let mut vs = state.vs.clone();
+        if state.is_loaded(cpu::this(&masked)) {
+            vs.save();
+        }
+        drop(masked);
+        show_registers(out, &state.gprs.x)?;
+        let mode = if state.gprs.sstatus & sstatus::SPP != 0 { "VS" } else { "VU" };
+        writeln!(out, "    PC=0x{:016x}   MODE={mode}   HVIP=0x{:03x}", state.gprs.pc, state.wires)?;
+        let mut result = Ok(());
+        let mut n = 0;
+        vs.each(|name, value| {
+            n += 1;
+            let end = if n % 2 == 0 { "\n" } else { "" };
+            result = result.and_then(|()| write!(out, "   {name:>15}=0x{value:016x}{end}"));
+        });
+        result
+    }
+
+    fn pc(&self) -> u64 {
+        self.0.gprs.pc
+    }
+}

@@ -1,0 +1,99 @@
+//! From the boot loader's jump to Rust.
+//!
+//! The image is a Linux RISC-V `Image` (Documentation/arch/riscv/boot-image-header.rst): a 64-byte header,
+//! loaded at any 2 MiB-aligned address, entered at its first byte in HS mode with nothing translated, a0 = the
+//! hart's id and a1 = the device tree. It is linked at address 0 as a position-independent executable; the
+//! first thing done is to add the load address to every pointer in it (RELR relocations: one word for an
+//! address, then bitmaps of the 63 words that follow; gABI "Relative relocation table").
+
+use core::arch::global_asm;
+
+global_asm!(
+    r#"
+    .section .head, "ax"
+    .option push
+    .option norvc
+    .option norelax
+    .global __image_start
+__image_start:
+    j       start_of_all
+    .word   0
+    .dword  0x200000                    # text_offset
+    .dword  0                           # image_size: the build fills it
+    .dword  0                           # flags: little-endian
+    .word   2                           # version 0.2
+    .word   0
+    .dword  0
+    .ascii  "RISCV\0\0\0"
+    .ascii  "RSC\x05"
+    .word   0
+
+    .section .text.start, "ax"
+start_of_all:
+    csrw    sie, zero
+    csrw    satp, zero
+    mv      s0, a0                      # the hart's id
+    mv      s1, a1                      # the device tree
+    lla     s2, __image_start           # where we were loaded
+
+    # Relocations.
+    lla     t0, __relr_start
+    lla     t1, __relr_end
+1:  bgeu    t0, t1, 5f
+    ld      t2, 0(t0)
+    addi    t0, t0, 8
+    andi    t3, t2, 1
+    bnez    t3, 2f
+    add     t4, t2, s2                  # an address: relocate the word there
+    ld      t5, 0(t4)
+    add     t5, t5, s2
+    sd      t5, 0(t4)
+    addi    t4, t4, 8
+    j       1b
+2:  mv      t6, t4                      # a bitmap over the 63 words from t4 on
+3:  srli    t2, t2, 1
+    beqz    t2, 4f
+    andi    t3, t2, 1
+    beqz    t3, 6f
+    ld      t5, 0(t6)
+    add     t5, t5, s2
+    sd      t5, 0(t6)
+6:  addi    t6, t6, 8
+    j       3b
+4:  addi    t4, t4, 63 * 8
+    j       1b
+
+    # Zeroed data.
+5:  lla     t0, __bss_start
+    lla     t1, __bss_end
+7:  bgeu    t0, t1, 8f
+    sd      zero, 0(t0)
+    sd      zero, 8(t0)
+    sd      zero, 16(t0)
+    sd      zero, 24(t0)
+    addi    t0, t0, 32
+    j       7b
+
+8:  fence.i
+    lla     sp, __boot_stack_top
+    csrw    sscratch, zero
+
+    # Is there a hypervisor extension? Without it the register below does not exist, and the trap leads on.
+    lla     t0, 9f
+    csrw    stvec, t0
+    li      a3, 0
+    csrr    t1, hstatus
+    li      a3, 1
+    j       9f
+    .balign 4
+9:  lla     t0, trap_vector
+    csrw    stvec, t0
+    mv      a0, s0
+    mv      a1, s1
+    mv      a2, s2
+    li      s0, 0                       # no frame above
+    li      ra, 0
+    call    start_rust
+    .option pop
+"#
+);

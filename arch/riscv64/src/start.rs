@@ -1,0 +1,146 @@
+//! From the first Rust function to the hypervisor's own, and what a crash prints.
+
+use addr::{Hpa, Span};
+use arch_api::StartInfo;
+use arch_parts::{console, image};
+use fdt::Early;
+use isa_rv::cause;
+use isa_rv::extensions::{Extension, Extensions};
+
+use crate::{clock, cpu, sbi};
+
+unsafe extern "Rust" {
+    /// Where the hypervisor begins; the binary defines it.
+    safe fn hypervisor_main(info: StartInfo) -> !;
+    /// What a crash of our own ends in; the binary defines it.
+    safe fn hypervisor_crashed(what: &core::fmt::Arguments<'_>, frame: usize, pc: usize) -> !;
+}
+
+/// Bytes of a device tree that are looked at before its header told its size.
+const HEADER: usize = 64;
+/// The largest device tree that is taken: what Linux maps for one.
+const LARGEST_TREE: usize = 4 << 20;
+
+/// Called by the head with nothing translated, on the boot stack. `has_h` is not zero when the hypervisor's
+/// registers are there.
+#[unsafe(no_mangle)]
+extern "C" fn start_rust(hart: u64, tree: u64, image_at: u64, has_h: u64) -> ! {
+    cpu::start(hart);
+    sbi::start();
+    let fdt: &'static [u8] = if tree != 0 && tree & 7 == 0 {
+        // SAFETY: the boot protocol: a1 is a device tree; nobody writes it.
+        let header = unsafe { core::slice::from_raw_parts(tree as *const u8, HEADER) };
+        match fdt::total_size(header) {
+            Ok(size) if size <= LARGEST_TREE => {
+                // SAFETY: as above, with the size that its header tells.
+                unsafe { core::slice::from_raw_parts(tree as *const u8, size) }
+            }
+            _ => &[],
+        }
+    } else {
+        &[]
+    };
+    if let Some(found) = console::find(fdt) {
+        // SAFETY: nothing is translated, so registers are seen where they are; `paging` maps them so, too.
+        unsafe { console::start(found) };
+    }
+    let (isa, frequency) = Early::new(fdt).map_or((Extensions::NONE, None), |tree| read_cpu(tree, hart));
+    cpu::set_extensions(isa);
+    if has_h == 0 || (isa != Extensions::NONE && !isa.has(Extension::H)) {
+        cpu::print(
+            "\nXvisor: this hart has no hypervisor extension (H): guests can't run, and neither can we.\n",
+        );
+        cpu::stop();
+    }
+    match frequency {
+        Some(frequency) if frequency != 0 => clock::start(frequency),
+        _ => {
+            cpu::print("\nXvisor: the device tree says no timebase-frequency in /cpus: there is no time.\n");
+            cpu::stop();
+        }
+    }
+    let length = image::limit() as u64 - image_at;
+    let image = match Span::<Hpa>::new(Hpa::new(image_at), length) {
+        Some(image) => image,
+        // The end of an image lies above its start.
+        None => unreachable!(),
+    };
+    hypervisor_main(StartInfo { fdt, image })
+}
+
+/// What the tree says of the hart that started, and of time. Extensions that a hart's node does not say in one
+/// of the two ways are taken as not there.
+fn read_cpu(tree: Early<'_>, hart: u64) -> (Extensions, Option<u64>) {
+    let number = |node: fdt::EarlyNode<'_>, name: &str| {
+        let bytes = node.property(name)?;
+        let cell = |at: usize| Some(u64::from(u32::from_be_bytes(*bytes.get(at..)?.first_chunk::<4>()?)));
+        if bytes.len() == 8 { Some(cell(0)? << 32 | cell(4)?) } else { cell(0) }
+    };
+    let mut frequency = tree.find("/cpus").and_then(|cpus| number(cpus, "timebase-frequency"));
+    let mut isa = Extensions::NONE;
+    for node in tree.nodes() {
+        if node.str("device_type") != Some("cpu") {
+            continue;
+        }
+        frequency = frequency.or_else(|| number(node, "timebase-frequency"));
+        if number(node, "reg") == Some(hart) {
+            isa = match node.property("riscv,isa-extensions") {
+                Some(names) => Extensions::from_names(
+                    names.split(|byte| *byte == 0).filter_map(|name| core::str::from_utf8(name).ok()),
+                ),
+                None => node.str("riscv,isa").map_or(Extensions::NONE, Extensions::from_string),
+            };
+        }
+    }
+    (isa, frequency)
+}
+
+/// A fault in our own code.
+pub(crate) struct Crash<'a> {
+    /// `scause`
+    pub(crate) cause: u64,
+    /// `sepc`
+    pub(crate) pc: usize,
+    /// `stval`
+    pub(crate) value: u64,
+    /// x0 to x31; x0 counts for nothing.
+    pub(crate) registers: &'a [u64; 32],
+}
+
+const NAMES: [&str; 32] = [
+    "ZERO", "RA", "SP", "GP", "TP", "T0", "T1", "T2", "S0", "S1", "A0", "A1", "A2", "A3", "A4", "A5", "A6",
+    "A7", "S2", "S3", "S4", "S5", "S6", "S7", "S8", "S9", "S10", "S11", "T3", "T4", "T5", "T6",
+];
+
+/// Prints general-purpose registers, three in a line.
+pub(crate) fn show_registers(out: &mut dyn core::fmt::Write, registers: &[u64; 32]) -> core::fmt::Result {
+    for (n, (name, value)) in NAMES.iter().zip(registers).enumerate().skip(1) {
+        write!(out, "{name:>6}=0x{value:016x}{}", if n % 3 == 0 { "\n" } else { "" })?;
+    }
+    out.write_str("\n")
+}
+
+impl core::fmt::Display for Crash<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let what = cause::name(self.cause).unwrap_or("unknown exception");
+        let stack = self.registers.get(2).copied().unwrap_or(0);
+        writeln!(f, "unexpected {what} in the hypervisor")?;
+        writeln!(
+            f,
+            "   SCAUSE={}  SEPC=0x{:016x}  STVAL=0x{:016x}  SP=0x{stack:016x}",
+            self.cause, self.pc, self.value,
+        )?;
+        show_registers(f, self.registers)?;
+        if !cpu::is_readable((stack as usize).wrapping_sub(16) & !7) {
+            write!(f, "   the stack is exhausted or broken")?;
+        }
+        Ok(())
+    }
+}
+
+/// Tells of it and ends.
+pub(crate) fn crash(crash: Crash<'_>) -> ! {
+    let frame = crash.registers.get(8).copied().unwrap_or(0) as usize;
+    let pc = crash.pc;
+    hypervisor_crashed(&format_args!("{crash}"), frame, pc)
+}
