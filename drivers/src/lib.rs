@@ -36,7 +36,9 @@ pub use probe::{Device, State, devices, probe, report};
 pub const CATALOG: &[&Driver] = &[
     &irqchip::gicv2::DRIVER,
     &irqchip::gicv3::DRIVER,
+    &irqchip::riscv_intc::DRIVER,
     &clock::armv8_timer::DRIVER,
+    &clock::riscv_timer::DRIVER,
     &serial::cadence::DRIVER,
     &serial::pl011::DRIVER,
     &rtc::pl031::DRIVER,

@@ -28,7 +28,7 @@ type Wrong = alloc::string::String;
 fn start(info: StartInfo) -> Result<(), Wrong> {
     host_log::init!("host address space");
     let early = Early::new(info.fdt)
-        .unwrap_or_else(|why| panic!("the boot loader gave no usable device tree in x0: {why}"));
+        .unwrap_or_else(|why| panic!("the boot loader gave no usable device tree: {why}"));
     start_memory(early, &info);
 
     host_log::init!("device tree");
@@ -141,15 +141,15 @@ fn check_drivers() -> Result<(), Wrong> {
         .filter(|device| matches!(device.state, drivers::State::Running))
         .map(|device| device.class)
         .collect();
-    for (class, what) in [
-        (
-            "irqchip",
-            "interrupt controller (arm,gic-v3 or arm,cortex-a15-gic) that hands interrupts to guests",
-        ),
-        ("clock", "timer (arm,armv8-timer) with an interrupt for EL2"),
-    ] {
+    for (class, what) in [("irqchip", "interrupt controller"), ("clock", "timer with an interrupt for us")] {
         if !running.contains(&class) {
-            return Err(alloc::format!("the host's device tree has no usable {what}"));
+            let known: Vec<&str> = drivers::CATALOG
+                .iter()
+                .filter(|driver| driver.class == class)
+                .flat_map(|driver| driver.compatible.iter().copied())
+                .collect();
+            let known = known.join(", ");
+            return Err(alloc::format!("the host's device tree has no usable {what} (known are {known})"));
         }
     }
     Ok(())

@@ -1,3 +1,4 @@
 //! Timers.
 
 pub(crate) mod armv8_timer;
+pub(crate) mod riscv_timer;

@@ -3,6 +3,7 @@
 mod distributor;
 pub(crate) mod gicv2;
 pub(crate) mod gicv3;
+pub(crate) mod riscv_intc;
 
 use alloc::boxed::Box;
 
