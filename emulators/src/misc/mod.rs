@@ -1,8 +1,9 @@
 //! What fits nowhere else.
 
+mod pv_time;
 mod zero;
 
 use vm_machine::Model;
 
 /// The models of this class.
-pub(crate) const MODELS: &[&Model] = &[&zero::MODEL];
+pub(crate) const MODELS: &[&Model] = &[&pv_time::MODEL, &zero::MODEL];

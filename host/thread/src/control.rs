@@ -6,7 +6,7 @@ use alloc::string::String;
 use core::cell::{Cell, UnsafeCell};
 
 use arch::{Context, CpuId, Machine, Saved};
-use atomic::{Arc, AtomicBool, AtomicU8, Ordering};
+use atomic::{Arc, AtomicBool, AtomicU8, AtomicU64, Ordering};
 use host_sync::{IrqOff, Spin};
 
 use crate::Completion;
@@ -28,6 +28,8 @@ pub(crate) struct Control {
     pub(crate) timed_out: AtomicBool,
     /// When to wake it, asked for by [`Thread::alarm`](crate::Thread::alarm).
     pub(crate) alarm: Spin<Option<(CpuId, timers::Key)>, IrqOff>,
+    /// How long it waited for a CPU until it last got one, in nanoseconds.
+    pub(crate) waited: AtomicU64,
     pub(crate) ended: Completion,
     pub(crate) body: Spin<Option<Body>>,
     pub(crate) link: Link,
@@ -80,6 +82,7 @@ impl Control {
             state: Phase::new(parts.phase),
             timed_out: AtomicBool::new(false),
             alarm: Spin::new(None),
+            waited: AtomicU64::new(0),
             ended: Completion::new(),
             body: Spin::new(parts.body),
             link: Link { queued: AtomicBool::new(false), next: UnsafeCell::new(None) },

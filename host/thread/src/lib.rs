@@ -34,7 +34,7 @@ pub use mutex::{Mutex, MutexGuard};
 pub use policy::{Attributes, Kind, Priority};
 pub use thread::{
     Info, Options, SpawnError, State, Stats, Thread, ThreadId, Woken, current, exit, list, park, park_until,
-    sleep, spawn, start, yield_now,
+    sleep, spawn, start, waited, yield_now,
 };
 pub use wait::{Completion, Semaphore, WaitQueue};
 

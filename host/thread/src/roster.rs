@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use arch::{Clock, Cpu as _, IrqsOff, Machine, Nanos};
-use atomic::Arc;
+use atomic::{Arc, Ordering};
 use timers::Queue;
 
 use crate::Stats;
@@ -366,6 +366,7 @@ impl Roster {
         member.stats.ready = member.stats.ready.after(now.since(member.since));
         member.since = now;
         member.stats.switches += 1;
+        member.control.waited.store(member.stats.ready.0, Ordering::Relaxed);
         let (control, priority, turn) =
             (Arc::as_ptr(&member.control), member.attributes.priority, member.left);
         self.running = next;

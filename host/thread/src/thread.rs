@@ -258,6 +258,12 @@ pub fn current() -> Thread {
     Thread(cpu::current_counted())
 }
 
+/// How long the running thread waited for a CPU until it last got one, all in all.
+#[inline]
+pub fn waited() -> Nanos {
+    Nanos(cpu::current(&IrqsOff::now()).waited.load(Ordering::Relaxed))
+}
+
 /// All threads of all CPUs that have not ended, and some that just did.
 pub fn list() -> Vec<Info> {
     let mut all = Vec::new();

@@ -205,7 +205,11 @@ fn assemble(
     // Above its CPUs: one that never waits must not keep orders about its guest waiting.
     let busiest = schedules.iter().map(|schedule| schedule.priority).max().unwrap_or(Priority::DEFAULT);
     let above = Priority::new(busiest.get().saturating_add(1)).unwrap_or(Priority::HIGHEST);
-    let peers = Arc::new(Peers { vcpus: vcpus.clone(), ram: plan.ram });
+    let peers = Arc::new(Peers {
+        vcpus: vcpus.clone(),
+        ram: plan.ram,
+        stolen_time: plan.stolen_time.map(|(at, _)| at),
+    });
     for (vcpu, schedule) in vcpus.iter().zip(schedules) {
         let profile = GuestProfile {
             index: vcpu.index(),

@@ -5,11 +5,12 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use addr::{Gpa, Span};
-use arch::{Nanos, PowerOn};
+use arch::{Nanos, PowerOn, Width};
 use atomic::{Arc, AtomicU8, AtomicU64, Ordering};
 use fdt::Error;
 use host_mem::GuestRam;
 use host_sync::Spin;
+use isa_firmware::pv_time::stolen_time;
 use vm_bus::Target;
 use vm_vcpu::{CpuState, PowerError, Siblings};
 
@@ -229,6 +230,8 @@ impl Guest {
 pub(crate) struct Peers {
     pub(crate) vcpus: Vec<Arc<Vcpu>>,
     pub(crate) ram: Arc<GuestRam>,
+    /// Where each CPU finds how much time was taken from it.
+    pub(crate) stolen_time: Option<Gpa>,
 }
 
 impl Peers {
@@ -248,5 +251,16 @@ impl Siblings for Peers {
 
     fn state(&self, hardware_id: u64) -> Option<CpuState> {
         self.find(hardware_id).map(|vcpu| vcpu.power())
+    }
+
+    fn stolen_time(&self, index: u32) -> Option<Gpa> {
+        self.stolen_time?.checked_add(u64::from(index) * stolen_time::SIZE)
+    }
+
+    fn steal(&self, index: u32, stolen: Nanos) {
+        if let Some(at) = self.stolen_time(index).and_then(|at| at.checked_add(stolen_time::STOLEN)) {
+            // A guest that is being taken apart has no memory any more.
+            let _ = self.ram.store(at, Width::B8, stolen.0);
+        }
     }
 }

@@ -52,6 +52,8 @@ pub(crate) struct Plan {
     pub(crate) images: Vec<Image>,
     /// Where firmware begins, and the node that has it.
     pub(crate) firmware: Option<(Gpa, String)>,
+    /// Where the guest's CPUs read how much time was taken from them, and the node that says so.
+    pub(crate) stolen_time: Option<(Gpa, String)>,
     /// All that has an address, and whose it is.
     pub(crate) regions: Vec<(Span<Gpa>, String)>,
     aliases: Vec<(String, String)>,
@@ -84,6 +86,7 @@ impl Plan {
             hidden: Vec::new(),
             images: Vec::new(),
             firmware: None,
+            stolen_time: None,
             regions: Vec::new(),
             aliases: aliases.unwrap_or_default(),
             taken: BTreeSet::new(),

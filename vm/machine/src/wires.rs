@@ -212,6 +212,16 @@ impl<'a> Wires<'a> {
         Ok(())
     }
 
+    /// The guest's CPUs find here how much time was taken from them: 64 bytes each (DEN0057), in memory that was
+    /// added.
+    pub fn set_stolen_time(&mut self, at: Gpa) -> Result<(), NotWired> {
+        if let Some((_, whose)) = &self.plan.stolen_time {
+            return Err(self.error(None, alloc::format!("{whose} says already where stolen time is shown")));
+        }
+        self.plan.stolen_time = Some((at, self.node.path()));
+        Ok(())
+    }
+
     /// What the guest's tree lists before this node is built: regions that are taken, and by whom.
     pub fn taken(&self) -> &[(Span<Gpa>, String)] {
         &self.plan.regions

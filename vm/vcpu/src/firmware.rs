@@ -4,10 +4,10 @@
 use core::ops::ControlFlow::{self, Break, Continue};
 
 use addr::Gpa;
-use arch::{Call, Clock, GuestCpu, GuestFault, Machine, PowerOn};
+use arch::{Call, Clock, GuestCpu, GuestFault, Machine, Nanos, PowerOn};
 use isa_firmware::psci::{self, AffinityInfo, PowerState, Status};
 use isa_firmware::smccc::{self, FunctionId};
-use isa_firmware::{Function, trng};
+use isa_firmware::{Function, pv_time, trng};
 
 use crate::buses::Buses;
 use crate::{PowerRequest, Stop, entropy};
@@ -42,6 +42,15 @@ pub trait Siblings: Send + Sync {
     fn power_on(&self, hardware_id: u64, from: PowerOn) -> Result<(), PowerError>;
     /// The state of the one with this hardware id; `None` when there is no such one.
     fn state(&self, hardware_id: u64) -> Option<CpuState>;
+    /// Where CPU number `index` finds how much time was taken from it (DEN0057); `None` where that is not shown.
+    fn stolen_time(&self, index: u32) -> Option<Gpa> {
+        let _ = index;
+        None
+    }
+    /// Shows CPU number `index` how much time was taken from it, all in all.
+    fn steal(&self, index: u32, stolen: Nanos) {
+        let _ = (index, stolen);
+    }
 }
 
 /// The result of one call.
@@ -90,7 +99,7 @@ fn any<C: GuestCpu>(
         cpu.inject(GuestFault::Undefined);
         return Continue(());
     }
-    match answer(cpu.arguments(), siblings) {
+    match answer(cpu.arguments(), siblings, index) {
         Answer::One(result) => cpu.answer_call(call, [result]),
         Answer::Four(results) => cpu.answer_call(call, results),
         Answer::Stop(stop) => {
@@ -106,7 +115,7 @@ fn any<C: GuestCpu>(
     Continue(())
 }
 
-fn answer(arguments: [u64; 8], siblings: &dyn Siblings) -> Answer {
+fn answer(arguments: [u64; 8], siblings: &dyn Siblings, index: u32) -> Answer {
     let [function, first, second, third, ..] = arguments;
     let function = word(function);
     let wide = FunctionId::new(function).is_64bit();
@@ -133,7 +142,10 @@ fn answer(arguments: [u64; 8], siblings: &dyn Siblings) -> Answer {
             _ => one(Status::InvalidParameters),
         },
         Function::SmcccVersion => Answer::One(smccc::VERSION_1_1.into()),
-        Function::ArchFeatures => Answer::One(arch_features(word(first))),
+        Function::ArchFeatures => Answer::One(match word(first) {
+            pv_time::FEATURES => pv_time_features(pv_time::FEATURES, siblings, index),
+            function => arch_features(function),
+        }),
         Function::TrngVersion => Answer::One(trng::VERSION_1_0.into()),
         Function::TrngFeatures => Answer::One(match Function::decode(word(first)) {
             Function::TrngVersion | Function::TrngFeatures | Function::TrngGetUuid | Function::TrngRnd => 0,
@@ -143,7 +155,20 @@ fn answer(arguments: [u64; 8], siblings: &dyn Siblings) -> Answer {
         Function::TrngRnd => random(narrow(first), wide),
         Function::VendorHypUid => Answer::Four(smccc::uuid_registers(HYPERVISOR_UUID).map(u64::from)),
         Function::VendorHypRevision => Answer::Four([0, 1, 0, 0]),
+        Function::PvTimeFeatures => Answer::One(pv_time_features(word(first), siblings, index)),
+        Function::PvTimeSt => match siblings.stolen_time(index) {
+            Some(at) => Answer::One(at.get()),
+            None => Answer::One(smccc::status(smccc::NOT_SUPPORTED)),
+        },
         _ => Answer::One(smccc::status(smccc::NOT_SUPPORTED)),
+    }
+}
+
+/// DEN0057 3.2: what of paravirtualized time there is.
+fn pv_time_features(function: u32, siblings: &dyn Siblings, index: u32) -> u64 {
+    match function {
+        pv_time::FEATURES | pv_time::STOLEN_TIME if siblings.stolen_time(index).is_some() => 0,
+        _ => smccc::status(smccc::NOT_SUPPORTED),
     }
 }
 

@@ -4,7 +4,7 @@ use core::fmt;
 use core::ops::ControlFlow::{self, Break, Continue};
 
 use addr::Gpa;
-use arch::{Clock, Exit, GuestCpu, GuestFault, IrqsOff, Machine, Place, PowerOn, Read, Space, Write};
+use arch::{Clock, Exit, GuestCpu, GuestFault, IrqsOff, Machine, Nanos, Place, PowerOn, Read, Space, Write};
 use atomic::Arc;
 use vm_bus::Refused;
 
@@ -48,6 +48,8 @@ pub struct Runner<C = arch::Vcpu> {
     siblings: Arc<dyn Siblings>,
     hints: Hints,
     exits: Arc<ExitStats>,
+    /// How much time the guest was told that it was taken; `None` where it is not told.
+    stolen: Option<Nanos>,
 }
 
 impl<C: GuestCpu<Machine = Machine>> Runner<C> {
@@ -61,7 +63,8 @@ impl<C: GuestCpu<Machine = Machine>> Runner<C> {
         siblings: Arc<dyn Siblings>,
     ) -> Self {
         let (hints, exits) = (Hints::default(), Arc::default());
-        Self { cpu, index, space, buses, mailbox, siblings, hints, exits }
+        let stolen = siblings.stolen_time(index).map(|_| Nanos(0));
+        Self { cpu, index, space, buses, mailbox, siblings, hints, exits, stolen }
     }
 
     /// Resets the CPU, to begin at `from`.
@@ -101,6 +104,7 @@ impl<C: GuestCpu<Machine = Machine>> Runner<C> {
 
     /// Runs the guest until something stops it.
     pub fn run(&mut self) -> Stop {
+        self.tell_stolen();
         loop {
             let masked = IrqsOff::now();
             let asked = self.mailbox.asked();
@@ -122,10 +126,22 @@ impl<C: GuestCpu<Machine = Machine>> Runner<C> {
         }
     }
 
+    /// Tells the guest how long its CPU would have run and did not, if that is more than it knows.
+    #[inline]
+    fn tell_stolen(&mut self) {
+        if let Some(told) = &mut self.stolen {
+            let waited = host_thread::waited();
+            if waited != *told {
+                *told = waited;
+                self.siblings.steal(self.index, waited);
+            }
+        }
+    }
+
     #[inline]
     fn settle(&mut self, exit: Exit) -> ControlFlow<Stop> {
         match exit {
-            Exit::Host => {}
+            Exit::Host => self.tell_stolen(),
             Exit::Read(read) => self.read(read),
             Exit::Write(write) => self.write(write),
             Exit::Call(call) => {

@@ -6,7 +6,8 @@ use std::vec::Vec;
 
 use addr::{Gpa, Span};
 use arch::{
-    Conduit, GuestCpu, GuestFault, GuestPort, GuestProfile, Held, Nanos, Place, PowerOn, RegisterId, Width,
+    Conduit, Cpu as _, GuestCpu, GuestFault, GuestPort, GuestProfile, Held, Nanos, Place, PowerOn,
+    RegisterId, Width,
 };
 use arch_hosted::script::{self, Event, Program, Step};
 use atomic::{Arc, AtomicU8, AtomicU64, Ordering};
@@ -30,7 +31,7 @@ impl GuestPort for Quiet {
 
 /// Two CPUs, 0 and 0x100; the second is off.
 #[derive(Default)]
-struct Two(Mutex<Vec<(u64, PowerOn)>>);
+struct Two(Mutex<Vec<(u64, PowerOn)>>, Option<Gpa>, Mutex<Vec<(u32, Nanos)>>);
 impl Siblings for Two {
     fn power_on(&self, hardware_id: u64, from: PowerOn) -> Result<(), PowerError> {
         match hardware_id {
@@ -49,6 +50,12 @@ impl Siblings for Two {
             0x100 => Some(CpuState::Off),
             _ => None,
         }
+    }
+    fn stolen_time(&self, _: u32) -> Option<Gpa> {
+        self.1
+    }
+    fn steal(&self, index: u32, stolen: Nanos) {
+        self.2.lock().unwrap().push((index, stolen));
     }
 }
 
@@ -83,6 +90,10 @@ struct Fixture {
 }
 
 fn fixture() -> Fixture {
+    fixture_of(Two::default())
+}
+
+fn fixture_of(siblings: Two) -> Fixture {
     let program = script::of_vcpu(0);
     let profile = GuestProfile { index: 0, cpus: 2, hardware_id: 0, irq_registers: true };
     let exchanges = Arc::new(AtomicU64::new(0));
@@ -94,7 +105,7 @@ fn fixture() -> Fixture {
     registers.add("echo", RegisterId(77), share(Echo)).unwrap();
     let buses = Buses { memory, registers, name: String::from("test"), limiter: Limiter::new(1, 1000) };
     let space = <arch::Space as arch::GuestSpace>::new(host_mem::tables()).unwrap();
-    let (mailbox, siblings) = (Arc::new(Mailbox::new()), Arc::new(Two::default()));
+    let (mailbox, siblings) = (Arc::new(Mailbox::new()), Arc::new(siblings));
     let runner = Runner::new(cpu, 0, Arc::new(space), Arc::new(buses), mailbox.clone(), siblings.clone());
     Fixture { runner, program, mailbox, siblings }
 }
@@ -272,4 +283,27 @@ fn random_calls_are_all_answered() {
         let _ = f.runner.run();
         assert_eq!(f.program.take_events().len(), 1);
     }
+}
+
+#[test]
+fn a_guest_is_told_how_much_time_was_taken_from_it() {
+    let features = |f: &mut Fixture, of: u64| f.short([0xc500_0020, of, 0, 0]);
+    let mut without = fixture();
+    assert_eq!((features(&mut without, 0xc500_0021), without.short([0xc500_0021, 0, 0, 0])), (-1, -1));
+    assert_eq!(without.short([0x8000_0001, 0xc500_0020, 0, 0]), -1);
+
+    arch::Machine::on_interrupt(host_thread::simple_entry);
+    host_thread::start().unwrap();
+    let mut f = fixture_of(Two(Mutex::default(), Some(Gpa::new(0x9_0000)), Mutex::default()));
+    assert_eq!(f.short([0x8000_0001, 0xc500_0020, 0, 0]), 0);
+    assert_eq!([0xc500_0020, 0xc500_0021, 0xc500_0022].map(|of| features(&mut f, of)), [0, 0, -1]);
+    assert_eq!(f.short([0xc500_0021, 0, 0, 0]), 0x9_0000);
+    assert_eq!(f.siblings.2.lock().unwrap().len(), 0);
+
+    // Somebody more urgent has the processor for a while.
+    let urgent = host_thread::Options::new("urgent").priority(host_thread::Priority::HIGHEST);
+    let body = || arch_hosted::time::advance(Nanos::from_millis(5));
+    host_thread::spawn(urgent, std::boxed::Box::new(body)).unwrap().join();
+    f.short([0xc500_0021, 0, 0, 0]);
+    assert_eq!(*f.siblings.2.lock().unwrap(), [(0, Nanos::from_millis(5))]);
 }

@@ -41,7 +41,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
 ];
 
 /// Attaches to a guest and waits for its shell.
-fn attach(console: &mut Console, guest: &str) -> Result<()> {
+pub(super) fn attach(console: &mut Console, guest: &str) -> Result<()> {
     console.attach(&format!("{guest}/uart0"))?;
     // It may have come up before we attached; then what it printed may be gone, and a new line
     // makes the shell prompt again.

@@ -2,7 +2,8 @@
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::{BOOT, Scenario};
+use super::linux::attach;
+use super::{BOOT, SHELL, Scenario, shell};
 use crate::machine::{Machine, TEST_GUEST};
 use crate::test::console::Console;
 
@@ -37,6 +38,13 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         boards: &["virt-gicv3"],
         machine: |machine| two_spinning(machine, "monotonic"),
         script: monitor,
+    },
+    Scenario {
+        name: "steal-time",
+        about: "a Linux guest sees in /proc/stat what another guest takes from it",
+        boards: &["virt-gicv3"],
+        machine: |machine| machine.guests.count = 2,
+        script: steal,
     },
 ];
 
@@ -139,5 +147,31 @@ fn monitor(console: &mut Console) -> Result<()> {
     console.slow_command("sleep secs 2", 30)?;
     let paused = millis(console, "guest0/vcpu0", "Paused Time")?;
     ensure!((1900..8000).contains(&paused), "paused for two seconds: {paused} ms");
+    Ok(())
+}
+
+/// Hundredths of a second that were stolen from the guest whose shell this is, as it counts them.
+fn stolen(console: &mut Console) -> Result<u64> {
+    console.line("read a b c d e f g h s r </proc/stat;echo st''=$s,")?;
+    console.expect("st=", 30)?;
+    let stolen = console.expect(",", 30)?.trim().parse().context("not a number")?;
+    console.expect(SHELL, 30)?;
+    Ok(stolen)
+}
+
+fn steal(console: &mut Console) -> Result<()> {
+    console.prompt(BOOT)?;
+    attach(console, "guest1")?;
+    console.line("while :; do :; done &")?;
+    console.expect(SHELL, 30)?;
+    console.detach()?;
+    attach(console, "guest0")?;
+    let before = stolen(console)?;
+    shell(console, "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; echo do''ne", "done")?;
+    let after = stolen(console)?;
+    console.detach()?;
+    let ready = millis(console, "guest0/vcpu0", "Ready Time")?;
+    ensure!(after >= before + 20, "{before} and then {after} hundredths of a second were stolen");
+    ensure!(after * 10 <= ready + 100, "{after} hundredths of a second were stolen, of {ready} ms");
     Ok(())
 }
