@@ -6,11 +6,13 @@ use core::fmt;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 use arch_api::{Boot, Cpu, CpuId, IrqEntry, IrqsOff, Nesting};
+use arch_parts::blocks::{Block, Blocks};
+use arch_parts::{console, image};
 
 use crate::guest::Loaded;
 use crate::processors::{self, BeginCell};
 use crate::registers::{get, set};
-use crate::{Aarch64, console, icc};
+use crate::{Aarch64, icc};
 
 /// Bytes of the stack on which a broken CPU tells its story.
 const EMERGENCY_STACK: usize = 8192;
@@ -57,13 +59,6 @@ impl PerCpu {
         }
     }
 
-    /// The block of a further CPU.
-    pub(crate) fn new(id: CpuId, hardware_id: u64) -> Option<Box<Self>> {
-        let block = Box::new(Self::with(id));
-        block.hardware_id.set(hardware_id);
-        Some(block)
-    }
-
     /// As before the CPU began: nothing masked by a guard, nobody loaded.
     pub(crate) fn reset(&self) {
         let top = self.emergency_stack.get() as usize + EMERGENCY_STACK;
@@ -76,6 +71,23 @@ impl PerCpu {
     }
 }
 
+impl Block for PerCpu {
+    fn id(&self) -> CpuId {
+        self.id
+    }
+    fn hardware_id(&self) -> u64 {
+        self.hardware_id.get()
+    }
+    fn new(id: CpuId, hardware_id: u64) -> Option<Box<Self>> {
+        let block = Box::new(Self::with(id));
+        block.hardware_id.set(hardware_id);
+        Some(block)
+    }
+}
+
+/// The blocks of all CPUs.
+pub(crate) static BLOCKS: Blocks<PerCpu> = Blocks::new();
+
 /// The boot CPU's block: the one that exists before there is memory to allocate.
 static BOOT_CPU: PerCpu = PerCpu::with(CpuId(0));
 
@@ -86,7 +98,7 @@ static ENTRY: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
 pub(crate) fn start() {
     BOOT_CPU.reset();
     BOOT_CPU.hardware_id.set(processors::own_hardware_id());
-    processors::first(&BOOT_CPU);
+    BLOCKS.first(&BOOT_CPU);
     // SAFETY: TPIDR_EL2 is ours alone; the block is static.
     unsafe { set!("tpidr_el2", &raw const BOOT_CPU as u64) };
 }
@@ -171,31 +183,6 @@ impl Cpu for Aarch64 {
     }
 }
 
-unsafe extern "C" {
-    static __image_start: u8;
-    static __image_end: u8;
-    static __symbols_info: [u32; 2];
-}
-
-/// The image's first byte and one past its zeroed data.
-pub(crate) fn image_bounds() -> (usize, usize) {
-    ((&raw const __image_start) as usize, (&raw const __image_end) as usize)
-}
-
-/// Offset from the image's start, and length, of the symbol table that the build appended.
-fn symbols_place() -> (usize, usize) {
-    // SAFETY: the linker script defines it, in the data section; nobody writes it.
-    let [offset, length] = unsafe { core::ptr::read_volatile(&raw const __symbols_info) };
-    (offset as usize, length as usize)
-}
-
-/// One past everything that the image occupies.
-pub(crate) fn image_limit() -> usize {
-    let (start, end) = image_bounds();
-    let (offset, length) = symbols_place();
-    if length == 0 { end } else { start + offset + length }
-}
-
 impl Boot for Aarch64 {
     fn early_print(text: &str) {
         console::print(text);
@@ -228,15 +215,11 @@ impl Boot for Aarch64 {
     }
 
     fn symbols() -> &'static [u8] {
-        let (offset, length) = symbols_place();
-        let (start, _) = image_bounds();
-        // SAFETY: the build put `length` bytes there and counted them in the header's image size; they
-        // are mapped as constants and never written.
-        unsafe { core::slice::from_raw_parts((start + offset) as *const u8, length) }
+        image::symbols()
     }
 
     fn image_base() -> usize {
-        image_bounds().0
+        image::bounds().0
     }
 
     fn describe(out: &mut dyn fmt::Write) -> fmt::Result {

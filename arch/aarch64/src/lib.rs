@@ -27,7 +27,6 @@
 extern crate alloc;
 
 mod clock;
-mod console;
 mod context;
 mod cpu;
 mod guest;

@@ -5,16 +5,15 @@
 //! record ([`Begin`]) that was cleaned to memory; PSCI hands its address on in x0. A spin table hands nothing
 //! on: then the record is looked for by MPIDR, in a list.
 
-use alloc::boxed::Box;
 use core::arch::global_asm;
 use core::cell::UnsafeCell;
 use core::mem::offset_of;
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use addr::Hpa;
-use arch_api::{Cache, CpuId, CpuStart, MAX_CPUS, Processors};
+use arch_api::{Cache, CpuId, CpuStart, Processors};
 
-use crate::cpu::PerCpu;
+use crate::cpu::BLOCKS;
 use crate::registers::{get, set};
 use crate::{Aarch64, clock, paging};
 
@@ -35,12 +34,6 @@ pub(crate) struct Begin {
     main: u64,
 }
 
-/// The blocks of all processors, by number; null where there is none.
-static BLOCKS: [AtomicPtr<PerCpu>; MAX_CPUS] = [const { AtomicPtr::new(core::ptr::null_mut()) }; MAX_CPUS];
-/// How many there are.
-static COUNT: AtomicUsize = AtomicUsize::new(0);
-/// Held while a processor is prepared.
-static PREPARING: AtomicBool = AtomicBool::new(false);
 /// The records of all processors but the first: the address of the last one made.
 #[unsafe(no_mangle)]
 static SECONDARY_LIST: List = List(AtomicU64::new(0));
@@ -48,40 +41,6 @@ static SECONDARY_LIST: List = List(AtomicU64::new(0));
 /// In a cache line of its own: it is read past the caches.
 #[repr(C, align(64))]
 struct List(AtomicU64);
-
-/// Notes the boot processor's block.
-pub(crate) fn first(block: &'static PerCpu) {
-    if let Some(slot) = BLOCKS.first() {
-        slot.store(core::ptr::from_ref(block).cast_mut(), Ordering::Release);
-        COUNT.store(1, Ordering::Release);
-    }
-}
-
-/// How many processors there are, on or off.
-pub(crate) fn count() -> usize {
-    COUNT.load(Ordering::Acquire)
-}
-
-/// The block of a processor.
-fn block(cpu: usize) -> Option<&'static PerCpu> {
-    // SAFETY: blocks are static or leaked.
-    unsafe { BLOCKS.get(cpu)?.load(Ordering::Acquire).as_ref() }
-}
-
-/// The number and the block of the processor with this hardware id; made if there is none.
-fn find_or_make(hardware_id: u64) -> Option<(CpuId, &'static PerCpu)> {
-    let count = COUNT.load(Ordering::Acquire);
-    let known = (0..count).find_map(|cpu| block(cpu).filter(|block| block.hardware_id.get() == hardware_id));
-    if let Some(block) = known {
-        return Some((block.id, block));
-    }
-    let slot = BLOCKS.get(count)?;
-    let id = CpuId(u32::try_from(count).ok()?);
-    let block: &'static PerCpu = Box::leak(PerCpu::new(id, hardware_id)?);
-    slot.store(core::ptr::from_ref(block).cast_mut(), Ordering::Release);
-    COUNT.store(count + 1, Ordering::Release);
-    Some((id, block))
-}
 
 /// Where the record of a processor is kept.
 pub(crate) struct BeginCell(UnsafeCell<Begin>);
@@ -112,14 +71,10 @@ impl Processors for Aarch64 {
         stack_top: *mut u8,
         main: extern "C" fn() -> !,
     ) -> Option<CpuStart> {
-        while PREPARING.swap(true, Ordering::Acquire) {
-            core::hint::spin_loop();
-        }
-        let found = find_or_make(hardware_id & AFFINITY);
-        if let Some((_, block)) = found {
+        BLOCKS.prepare(hardware_id & AFFINITY, |block| {
             block.reset();
             let record = block.begin.0.get();
-            // SAFETY: `PREPARING` is held, and the processor does not run our code, as the caller promises.
+            // SAFETY: one caller at a time, and the processor does not run our code, as the caller promises.
             let begin = unsafe { &mut *record };
             let is_new = begin.block == 0;
             let (mair, tcr, ttbr, sctlr) = paging::regime();
@@ -139,16 +94,14 @@ impl Processors for Aarch64 {
                 SECONDARY_LIST.0.store(record as u64, Ordering::Relaxed);
                 Self::make_visible_to_device((&raw const SECONDARY_LIST).cast(), size_of::<List>());
             }
-        }
-        PREPARING.store(false, Ordering::Release);
-        let (cpu, block) = found?;
-        let entry = Hpa::new(secondary_start as *const () as u64);
-        Some(CpuStart { cpu, entry, argument: block.begin.0.get() as u64 })
+            let entry = Hpa::new(secondary_start as *const () as u64);
+            CpuStart { cpu: block.id, entry, argument: record as u64 }
+        })
     }
 
     #[inline]
     fn hardware_id_of(cpu: CpuId) -> Option<u64> {
-        block(cpu.0 as usize).map(|block| block.hardware_id.get())
+        BLOCKS.get(cpu.0 as usize).map(|block| block.hardware_id.get())
     }
 
     fn signal_waiting() {

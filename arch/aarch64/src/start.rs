@@ -2,12 +2,11 @@
 
 use addr::{Hpa, Span};
 use arch_api::{Kind, StartInfo};
-use fdt::Early;
+use arch_parts::{console, image};
 use isa_a64::Esr;
 
-use crate::console::Uart;
 use crate::registers::set;
-use crate::{clock, console, cpu, paging};
+use crate::{clock, cpu, paging};
 
 unsafe extern "Rust" {
     /// Where the hypervisor begins; the binary defines it.
@@ -25,7 +24,7 @@ const LARGEST_TREE: usize = 2 << 20;
 #[unsafe(no_mangle)]
 extern "C" fn start_rust(tree: u64, image: u64) -> ! {
     cpu::start();
-    let limit = cpu::image_limit() as u64;
+    let limit = image::limit() as u64;
     // The gigabyte of the image's end holds the first tables and stacks, too.
     paging::map_early(image, Kind::Data);
     paging::map_early(limit, Kind::Data);
@@ -63,13 +62,11 @@ extern "C" fn start_rust(tree: u64, image: u64) -> ! {
 
 /// Looks for the UART that `/chosen` names.
 fn find_console(fdt: &[u8]) {
-    let Ok(tree) = Early::new(fdt) else { return };
-    let Some(found) = tree.console() else { return };
-    let known = [Uart::Pl011, Uart::Cadence].into_iter().find(|uart| uart.drives(found.node));
-    if let Some(kind) = known
-        && paging::map_early(found.registers.start, Kind::Registers)
+    if let Some(found) = console::find(fdt)
+        && paging::map_early(found.base, Kind::Registers)
     {
-        console::start(kind, found.registers.start as usize);
+        // SAFETY: just mapped, and kept by the final map.
+        unsafe { console::start(found) };
     }
 }
 

@@ -6,6 +6,7 @@
 //! | `own` | our own address space: memory at its physical address, guarded stacks, mapped registers |
 //! | [`blocks`] | the private blocks of all processors |
 //! | [`console`] | the early console: one UART, polled |
+//! | [`guest_map`] | a guest's memory map, and its VMID |
 //! | `image` | where the parts of our own image lie |
 //! | [`scale`] | from a counter's ticks to nanoseconds and back |
 //! | [`tags`] | the numbers (VMIDs) that tell guests' translations apart |
@@ -18,6 +19,7 @@ extern crate std;
 
 pub mod blocks;
 pub mod console;
+pub mod guest_map;
 #[cfg(target_os = "none")]
 pub mod image;
 #[cfg(target_os = "none")]

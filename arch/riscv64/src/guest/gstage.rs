@@ -1,14 +1,12 @@
-//! A guest's memory map: the second stage of translation (Priv, "Two-Stage Address Translation"), in the
-//! largest mode that the hart has, and the VMIDs that tag what TLBs remember of it.
+//! A guest's memory map: what the second stage of translation (Priv, "Two-Stage Address Translation") adds to
+//! the map that all architectures have. It is in the largest mode that the hart has.
 
-use alloc::boxed::Box;
-use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
-use addr::{Gpa, Hpa, PAGE_SIZE, Span};
-use arch_api::{CpuId, GuestSpace, IrqsOff, MapError, NoVirt, Rights, Stale, TableFrames};
-use arch_parts::tags::Tags;
-use arch_parts::told;
-use isa_paging::{Format, RvAttributes, RvFormat, RvMemory, RvMode, Space, Tables};
+use addr::{Hpa, PAGE_SIZE};
+use arch_api::{IrqsOff, NoVirt, Rights, Stale};
+use arch_parts::guest_map::{GuestMap, GuestRegime};
+use isa_paging::{RvAttributes, RvFormat, RvMemory, RvMode};
 
 use crate::csr::{get, set};
 use crate::{Riscv64, cpu, sbi};
@@ -17,8 +15,6 @@ use crate::{Riscv64, cpu, sbi};
 static MODE: AtomicU8 = AtomicU8::new(0);
 /// VMIDs that exist, 0 included.
 static VMIDS: AtomicU64 = AtomicU64::new(1);
-/// Those that are taken.
-static TAGS: Tags<16> = Tags::new();
 /// Where the VMID stands in `hgatp`, and its greatest width.
 const VMID_SHIFT: u32 = 44;
 const VMID_MASK: u64 = (1 << 14) - 1;
@@ -83,56 +79,56 @@ fn fence_own_tables() {
 }
 
 /// A guest's memory map.
-#[derive(Debug)]
-pub struct GStage {
-    space: Option<Space<RvFormat>>,
-    tables: Frames,
-    busy: AtomicBool,
-    /// 0 where the processor has no VMIDs: then everything is forgotten whenever guests change.
-    vmid: u64,
-    /// Whether a CPU ever used the map.
-    used: AtomicBool,
-    /// For each CPU, by number: the index of the virtual CPU that ran there last (plus one). What another one's
-    /// tables said of the same address and ASID may be something else.
-    last: Box<[AtomicU32]>,
+pub type GStage = GuestMap<Riscv64>;
+
+/// No guest's map is left to be walked on this CPU.
+pub(super) fn unload() {
+    // SAFETY: no guest runs until the next one is loaded.
+    unsafe { set!("hgatp", 0) };
 }
 
-#[derive(Clone, Copy)]
-struct Frames(&'static dyn TableFrames);
+impl GuestRegime for Riscv64 {
+    type Format = RvFormat;
 
-impl core::fmt::Debug for Frames {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("Frames")
+    fn format() -> Option<RvFormat> {
+        format()
     }
-}
 
-/// The walker's view: frames for tables, and the TLB entries of one VMID.
-struct GuestTables {
-    frames: &'static dyn TableFrames,
-    /// The VMID; `None` when no CPU ever used these tables.
-    vmid: Option<u64>,
-}
-
-impl Tables for GuestTables {
-    fn read(&self, table: Hpa, index: usize) -> u64 {
-        // SAFETY: a table of this space, and an index that the walker took from an address.
-        unsafe { core::ptr::read_volatile((table.get() as *const u64).add(index)) }
+    fn attributes(rights: Rights) -> RvAttributes {
+        let (write, execute) = match rights {
+            Rights::Memory => (true, true),
+            Rights::Constant => (false, true),
+            Rights::Registers => (true, false),
+        };
+        RvAttributes { write, execute, memory: RvMemory::Physical }
     }
-    fn write(&mut self, table: Hpa, index: usize, entry: u64) {
-        // SAFETY: as above; earlier writes are seen first by the table walker.
-        unsafe {
-            core::arch::asm!("fence w, w", options(nostack, preserves_flags));
-            core::ptr::write_volatile((table.get() as *mut u64).add(index), entry);
+
+    fn vmids() -> u64 {
+        VMIDS.load(Ordering::Relaxed)
+    }
+
+    fn processors() -> usize {
+        cpu::BLOCKS.count()
+    }
+
+    fn register(format: &RvFormat, root: Hpa, vmid: u64) -> u64 {
+        format.register(root, vmid as u16)
+    }
+
+    fn order() {
+        // SAFETY: a barrier.
+        unsafe { core::arch::asm!("fence w, w", options(nostack, preserves_flags)) };
+    }
+
+    fn publish(register: Option<u64>, virt: u64, len: u64) {
+        // An implementation may remember that nothing was mapped.
+        if let Some(register) = register {
+            Self::invalidate(register, virt, len);
         }
     }
-    fn allocate(&mut self, order: u8) -> Option<Hpa> {
-        self.frames.take(order)
-    }
-    fn free(&mut self, table: Hpa, order: u8) {
-        self.frames.give(table, order);
-    }
-    fn invalidate(&mut self, virt: u64, len: u64) {
-        let Some(vmid) = self.vmid else { return };
+
+    fn invalidate(hgatp: u64, virt: u64, len: u64) {
+        let vmid = hgatp >> VMID_SHIFT & VMID_MASK;
         let _masked = IrqsOff::<Riscv64>::now();
         let many = len / PAGE_SIZE > MANY;
         if cpu::others() {
@@ -159,108 +155,21 @@ impl Tables for GuestTables {
             }
         }
     }
-}
 
-impl GStage {
-    fn locked<R>(&self, body: impl FnOnce(&Space<RvFormat>, &mut GuestTables) -> R) -> Option<R> {
-        let space = self.space.as_ref()?;
-        let _masked = IrqsOff::<Riscv64>::now();
-        while self.busy.swap(true, Ordering::Acquire) {
-            core::hint::spin_loop();
-        }
-        let vmid = self.used.load(Ordering::Relaxed).then_some(self.vmid);
-        let result = body(space, &mut GuestTables { frames: self.tables.0, vmid });
-        self.busy.store(false, Ordering::Release);
-        Some(result)
-    }
-
-    fn hgatp(&self, space: &Space<RvFormat>) -> u64 {
-        space.format().register(space.root(), self.vmid as u16)
-    }
-
-    /// Makes this the map of the guest that runs next on this CPU, `cpu`; it is the guest's CPU `index`.
-    pub(super) fn load(&self, index: u32, cpu: CpuId, _masked: &IrqsOff<Riscv64>) {
-        let Some(space) = &self.space else { return };
-        if !self.used.load(Ordering::Relaxed) {
-            // Before anything is cached: who changes the map from now on says so to all CPUs.
-            self.locked(|_, _| self.used.store(true, Ordering::Relaxed));
-        }
+    fn load(hgatp: u64, _masked: &IrqsOff<Self>) {
         // SAFETY: guests' translations are not ours.
-        unsafe { set!("hgatp", self.hgatp(space)) };
-        // A CPU that came up later than this map is always told to forget.
-        let last = self.last.get(cpu.0 as usize).map(|last| last.swap(index + 1, Ordering::Relaxed));
-        if self.vmid == 0 {
-            fence_all();
-        } else if last != Some(index + 1) {
-            fence_own_tables();
-        }
-    }
-}
-
-/// No guest's map is left to be walked on this CPU.
-pub(super) fn unload() {
-    // SAFETY: no guest runs until the next one is loaded.
-    unsafe { set!("hgatp", 0) };
-}
-
-fn attributes(rights: Rights) -> RvAttributes {
-    let (write, execute) = match rights {
-        Rights::Memory => (true, true),
-        Rights::Constant => (false, true),
-        Rights::Registers => (true, false),
-    };
-    RvAttributes { write, execute, memory: RvMemory::Physical }
-}
-
-impl GuestSpace for GStage {
-    fn new(tables: &'static dyn TableFrames) -> Result<Self, MapError> {
-        let format = format().ok_or(MapError::OutOfRange)?;
-        let mut walker = GuestTables { frames: tables, vmid: None };
-        let space = Space::new(format, &mut walker).ok_or(MapError::NoMemory)?;
-        let vmids = VMIDS.load(Ordering::Relaxed);
-        let vmid = if vmids == 1 { Some(0) } else { TAGS.take(vmids) };
-        let Some(vmid) = vmid else {
-            space.dissolve(&mut walker);
-            return Err(MapError::NoMemory);
-        };
-        Ok(Self {
-            space: Some(space),
-            tables: Frames(tables),
-            busy: AtomicBool::new(false),
-            vmid,
-            used: AtomicBool::new(false),
-            last: (0..cpu::BLOCKS.count()).map(|_| AtomicU32::new(0)).collect(),
-        })
+        unsafe { set!("hgatp", hgatp) };
     }
 
-    unsafe fn map(&self, guest: Gpa, host: Span<Hpa>, rights: Rights) -> Result<(), MapError> {
-        let mapped = self.locked(|space, tables| {
-            space.map(guest.get(), host.base(), host.length(), attributes(rights), tables)
-        });
-        mapped.ok_or(MapError::NoMemory)?.map_err(told)
+    fn forget_own_tables(_masked: &IrqsOff<Self>) {
+        fence_own_tables();
     }
 
-    fn unmap(&self, guest: Span<Gpa>) -> Result<(), MapError> {
-        let unmapped = self.locked(|space, tables| {
-            let flush = space.unmap(guest.base().get(), guest.length(), tables)?;
-            if let Some((virt, len)) = flush.range() {
-                tables.invalidate(virt, len);
-            }
-            Ok(())
-        });
-        unmapped.ok_or(MapError::NoMemory)?.map_err(|isa_paging::OutOfTables| MapError::NoMemory)
+    fn forget_all(_masked: &IrqsOff<Self>) {
+        fence_all();
     }
 
-    fn translate(&self, guest: Gpa) -> Option<Hpa> {
-        self.locked(|space, tables| space.translate(guest.get(), tables)).flatten().map(|found| found.to)
-    }
-
-    fn address_bits(&self) -> u32 {
-        format().map_or(0, |format| format.input_bits())
-    }
-
-    fn forget(&self, what: Stale) {
-        let Some(space) = &self.space else { return };
+    fn forget(hgatp: u64, what: Stale) {
         let (from, length, asid) = match what {
             Stale::Instructions => {
                 // SAFETY: a barrier.
@@ -275,7 +184,7 @@ impl GuestSpace for GStage {
         let _masked = IrqsOff::<Riscv64>::now();
         let own = get!("hgatp");
         // SAFETY: `hgatp` names whose entries go; it is put back before a guest could run.
-        unsafe { set!("hgatp", self.hgatp(space)) };
+        unsafe { set!("hgatp", hgatp) };
         if cpu::others() {
             let (from, length) = if length / PAGE_SIZE > MANY { (0, u64::MAX) } else { (from, length) };
             match asid {
@@ -324,21 +233,6 @@ fn fence_addresses(from: u64, length: u64, asid: Option<u16>) {
                     in(reg) at, options(nostack)
                 );
             },
-        }
-    }
-}
-
-impl Drop for GStage {
-    fn drop(&mut self) {
-        let Some(space) = self.space.take() else { return };
-        let vmid = self.used.load(Ordering::Relaxed).then_some(self.vmid);
-        let mut tables = GuestTables { frames: self.tables.0, vmid };
-        // No CPU has these tables in its register: each evicted the last virtual CPU that used them. What is
-        // remembered of them ends before the frames and the number get other owners.
-        tables.invalidate(0, u64::MAX);
-        space.dissolve(&mut tables);
-        if self.vmid != 0 {
-            TAGS.give(self.vmid);
         }
     }
 }
