@@ -30,7 +30,7 @@ impl Bench {
     /// Builds the devices of `tree`. An interrupt controller that no model of the catalog answers to is the
     /// bench's own, with one cell and [`PINS`] pins.
     pub fn new(tree: &Tree, catalog: &[&[&Model]]) -> Result<Self, Error> {
-        let mut plan = Plan::new("bench", tree, Arc::new(|| {}))?;
+        let mut plan = Plan::new("bench", tree, Arc::default())?;
         let pins = Pins::new(usize::try_from(PINS).unwrap_or(0));
         read_cpus(&mut plan, tree)?;
         add_ram(&mut plan, tree)?;

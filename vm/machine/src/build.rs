@@ -27,8 +27,7 @@ const MAX_CPUS: usize = 512;
 /// Builds the machine that `tree` describes and starts its threads; the guest is not powered on.
 pub(crate) fn build(name: &str, id: u32, tree: Tree, catalog: &[&[&Model]]) -> Result<Arc<Guest>, Error> {
     let errands = Arc::new(Errands::default());
-    let waker = errands.clone();
-    let mut plan = Plan::new(name, &tree, Arc::new(move || waker.wake()))?;
+    let mut plan = Plan::new(name, &tree, errands.clone())?;
     let schedules = read_cpus(&mut plan, &tree)?;
     add_ram(&mut plan, &tree)?;
     // Controllers come first: the lines of all others lead to them.

@@ -39,4 +39,5 @@ pub use manager::CreateError;
 pub use model::{Controller, Model, NotWired};
 pub use rest::Rest;
 pub use vcpu::{Vcpu, VcpuState};
-pub use wires::{Wires, cells};
+pub use vm_vcpu::PowerRequest;
+pub use wires::{PowerSwitch, Wires, cells};

@@ -18,6 +18,8 @@ use vio::serial::Serial;
 use vm_bus::{Bus, Target};
 
 use crate::Controller;
+use crate::errand::Errands;
+use crate::wires::PowerSwitch;
 
 /// A file that is loaded whenever the guest starts.
 pub(crate) struct Image {
@@ -58,13 +60,12 @@ pub(crate) struct Plan {
     pub(crate) regions: Vec<(Span<Gpa>, String)>,
     aliases: Vec<(String, String)>,
     taken: BTreeSet<(String, String)>,
-    /// Wakes the errand thread.
-    wake: Arc<dyn Fn() + Send + Sync>,
+    errands: Arc<Errands>,
 }
 
 impl Plan {
     /// An empty machine for the guest that `tree` describes.
-    pub(crate) fn new(name: &str, tree: &Tree, wake: Arc<dyn Fn() + Send + Sync>) -> Result<Self, Error> {
+    pub(crate) fn new(name: &str, tree: &Tree, errands: Arc<Errands>) -> Result<Self, Error> {
         let space = Space::new(host_mem::tables())
             .map_err(|why| tree.root().error(format!("the guest's memory map can't be made: {why}")))?;
         let aliases = tree.root().child("aliases").map(|node| {
@@ -90,7 +91,7 @@ impl Plan {
             regions: Vec::new(),
             aliases: aliases.unwrap_or_default(),
             taken: BTreeSet::new(),
-            wake,
+            errands,
         })
     }
 
@@ -166,12 +167,18 @@ impl Plan {
         }
     }
 
+    /// What switches the whole machine.
+    pub(crate) fn power_switch(&self) -> PowerSwitch {
+        PowerSwitch::new(self.errands.clone())
+    }
+
     /// The bell at `index`, or a new one.
     pub(crate) fn bell(&mut self, index: Option<usize>) -> (usize, Bell) {
         if let Some((index, bound)) = index.and_then(|index| Some((index, self.bells.get(index)?))) {
             return (index, bound.bell.clone());
         }
-        let bell = Bell::new(self.wake.clone());
+        let errands = self.errands.clone();
+        let bell = Bell::new(Arc::new(move || errands.wake()));
         self.bells.push(Bound { bell: bell.clone(), target: None });
         (self.bells.len() - 1, bell)
     }

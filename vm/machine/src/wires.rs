@@ -13,7 +13,9 @@ use vio::irq::IrqLine;
 use vio::serial::Serial;
 use vm_bus::Target;
 use vm_memory::GuestMemory;
+use vm_vcpu::PowerRequest;
 
+use crate::errand::Errands;
 use crate::plan::{Image, Plan};
 use crate::{Controller, NotWired};
 
@@ -103,6 +105,11 @@ impl<'a> Wires<'a> {
         let (index, bell) = self.plan.bell(self.bell);
         self.bell = Some(index);
         bell
+    }
+
+    /// What switches the whole machine off or resets it, for a device that guests do that with.
+    pub fn power_switch(&self) -> PowerSwitch {
+        self.plan.power_switch()
     }
 
     /// How many CPUs the guest has.
@@ -225,6 +232,20 @@ impl<'a> Wires<'a> {
     /// What the guest's tree lists before this node is built: regions that are taken, and by whom.
     pub fn taken(&self) -> &[(Span<Gpa>, String)] {
         &self.plan.regions
+    }
+}
+
+/// What a device switches its whole machine with. It happens soon after, in the machine's own thread.
+pub struct PowerSwitch(Arc<Errands>);
+
+impl PowerSwitch {
+    pub(crate) fn new(errands: Arc<Errands>) -> Self {
+        Self(errands)
+    }
+
+    /// Asks for it. From any context.
+    pub fn press(&self, request: PowerRequest) {
+        self.0.power(request);
     }
 }
 
