@@ -18,6 +18,7 @@ mod id;
 mod irqchip;
 mod memory;
 mod misc;
+mod riscv;
 mod rtc;
 mod serial;
 #[cfg(test)]
@@ -27,5 +28,12 @@ mod timer;
 use vm_machine::Model;
 
 /// All kinds of devices, class by class.
-pub const CATALOG: &[&[&Model]] =
-    &[irqchip::MODELS, timer::MODELS, serial::MODELS, rtc::MODELS, memory::MODELS, misc::MODELS];
+pub const CATALOG: &[&[&Model]] = &[
+    irqchip::MODELS,
+    riscv::MODELS,
+    timer::MODELS,
+    serial::MODELS,
+    rtc::MODELS,
+    memory::MODELS,
+    misc::MODELS,
+];

@@ -10,7 +10,7 @@ use vm_machine::bench::Bench;
 use crate::CATALOG;
 
 const DEVICE: u64 = 0x0800_0000;
-const LENGTHS: [u64; 3] = [0x1_0000, 0x20_0000, 0x1_0000];
+const LENGTHS: [u64; 3] = [0x40_0000, 0x20_0000, 0x1_0000];
 
 /// A machine of two CPUs with this one device. All properties that any device wants are there.
 fn tree(compatible: &str) -> Tree {
@@ -27,7 +27,7 @@ fn tree(compatible: &str) -> Tree {
     }
     let memory = tree.add(root, "memory@40000000").unwrap();
     tree.set(memory, "device_type", "memory").unwrap();
-    tree.set(memory, "reg", [0x4000_0000u64, 0x20_0000].as_slice()).unwrap();
+    tree.set(memory, "reg", [0x4000_0000u64, 0x40_0000].as_slice()).unwrap();
     let pins = tree.add(root, "pins").unwrap();
     tree.set(pins, "compatible", "bench,pins").unwrap();
     tree.set(pins, "interrupt-controller", ()).unwrap();
@@ -45,6 +45,7 @@ fn tree(compatible: &str) -> Tree {
     tree.set(device, "interrupts", [3u32, 3].as_slice()).unwrap();
     tree.set(device, "interrupt-parent", 1u32).unwrap();
     tree.set(device, "#interrupt-cells", 3u32).unwrap();
+    tree.set(device, "riscv,ndev", 40u32).unwrap();
     tree.set(device, "xvisor,target", 0x4000_0000u64).unwrap();
     tree.set(device, "xvisor,name", compatible).unwrap();
     tree

@@ -14,6 +14,14 @@ pub trait Pins: Send + Sync {
     }
 }
 
+/// What takes interrupts that are messages: writes of a number to an address.
+pub trait Messages: Send + Sync {
+    /// Takes a message; one to an address where nobody listens is lost. From any context.
+    fn send(&self, address: u64, data: u32);
+    /// Where messages for a CPU are sent to, by the CPU's place among the controller's.
+    fn address(&self, cpu: u32) -> Option<u64>;
+}
+
 /// One line from a device to a pin of its machine's interrupt controller.
 #[derive(Clone)]
 pub struct IrqLine {

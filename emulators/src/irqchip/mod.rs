@@ -48,6 +48,7 @@ mod state;
 mod tests;
 mod wiring;
 
+pub(crate) use pins::Bell;
 use vm_machine::Model;
 
 /// The controllers that a guest can have.

@@ -20,7 +20,7 @@ const CALLED: u8 = 2;
 
 /// How a virtual CPU is told that its interrupts changed.
 #[derive(Default)]
-pub(super) struct Bell {
+pub(crate) struct Bell {
     /// Apart, since the CPU looks at it more often than at anything else.
     state: Arc<AtomicU8>,
     waker: Once<Arc<dyn VcpuWaker>>,
@@ -28,30 +28,30 @@ pub(super) struct Bell {
 
 impl Bell {
     /// Names who wakes the CPU; once.
-    pub(super) fn connect(&self, waker: Arc<dyn VcpuWaker>) {
+    pub(crate) fn connect(&self, waker: Arc<dyn VcpuWaker>) {
         // A second one would be for the same CPU.
         let _ = self.waker.set(waker);
     }
 
     /// What is not zero when the CPU should look.
-    pub(super) fn state(&self) -> &Arc<AtomicU8> {
+    pub(crate) fn state(&self) -> &Arc<AtomicU8> {
         &self.state
     }
 
     /// The CPU looks now: what changes from here on needs another call.
     #[inline]
-    pub(super) fn answer(&self) {
+    pub(crate) fn answer(&self) {
         self.state.swap(QUIET, Ordering::SeqCst);
     }
 
     /// The CPU should look before it goes on in its guest; nothing that it must be woken for.
-    pub(super) fn stir(&self) {
+    pub(crate) fn stir(&self) {
         // Only from quiet: a call must stay a call.
         let _ = self.state.compare_exchange(QUIET, STIRRED, Ordering::SeqCst, Ordering::SeqCst);
     }
 
     /// The CPU should look now: it is woken, unless it was already.
-    pub(super) fn ring(&self) {
+    pub(crate) fn ring(&self) {
         if self.state.swap(CALLED, Ordering::SeqCst) != CALLED
             && let Some(waker) = self.waker.get()
         {
@@ -60,14 +60,14 @@ impl Bell {
     }
 
     /// The CPU waits and should look: it is woken.
-    pub(super) fn wake(&self) {
+    pub(crate) fn wake(&self) {
         if let Some(waker) = self.waker.get() {
             waker.wake();
         }
     }
 
     /// The CPU wants to be woken at `at`.
-    pub(super) fn wake_at(&self, at: Nanos) {
+    pub(crate) fn wake_at(&self, at: Nanos) {
         if let Some(waker) = self.waker.get() {
             waker.wake_at(at);
         }

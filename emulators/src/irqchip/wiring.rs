@@ -209,8 +209,8 @@ impl Controller for Chip {
             .filter(|id| id.word() == 0 && !id.is_sgi())
             .map(|_| IrqLine::new(self.gic.own_pins(vcpu), pin))
     }
-    fn port(&self, vcpu: u32, waker: Arc<dyn VcpuWaker>) -> Arc<dyn GuestPort> {
-        self.gic.port(vcpu, waker)
+    fn port(&self, vcpu: u32, waker: Arc<dyn VcpuWaker>) -> Option<Arc<dyn GuestPort>> {
+        Some(self.gic.port(vcpu, waker))
     }
     fn irq_registers(&self) -> bool {
         self.version == Version::V3

@@ -4,15 +4,15 @@ use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
 use addr::Gpa;
-use arch::{GuestPort, Held, Nanos, RegisterId, Width};
-use atomic::{Arc, AtomicU8};
+use arch::{RegisterId, Width};
+use atomic::Arc;
 use fdt::{Error, Tree};
 use vio::irq::IrqLine;
 use vio::irq::fake::Pins;
 use vio::serial::Serial;
-use vm_bus::{Hint, Refused, VcpuWaker, Work};
+use vm_bus::{Hint, Refused, Work};
 
-use crate::build::{add_ram, build_device, devices, read_cpus};
+use crate::build::{add_ram, build_devices, devices, read_cpus};
 use crate::plan::Plan;
 use crate::{Controller, Model};
 
@@ -34,15 +34,10 @@ impl Bench {
         let pins = Pins::new(usize::try_from(PINS).unwrap_or(0));
         read_cpus(&mut plan, tree)?;
         add_ram(&mut plan, tree)?;
-        let (controllers, others): (Vec<_>, Vec<_>) =
-            devices(tree).into_iter().partition(|node| node.flag("interrupt-controller"));
-        for node in controllers.into_iter().chain(others) {
-            if node.is_compatible("bench,pins") {
-                plan.controllers.push((node.id(), Arc::new(BenchController(pins.clone()))));
-            } else {
-                build_device(&mut plan, node, catalog)?;
-            }
+        for node in devices(tree).into_iter().filter(|node| node.is_compatible("bench,pins")) {
+            plan.controllers.push((node.id(), Arc::new(BenchController(pins.clone()))));
         }
+        build_devices(&mut plan, tree, &[&[&[&PINS_MODEL] as &[&Model]][..], catalog].concat())?;
         Ok(Self { plan, pins, hint: Hint::default() })
     }
 
@@ -128,6 +123,9 @@ impl Bench {
     }
 }
 
+/// What answers to the bench's own controller, which is there already.
+const PINS_MODEL: Model = Model { name: "pins", compatible: &["bench,pins"], build: |_| Ok(()) };
+
 /// Pins that nobody is joined to.
 struct BenchController(Arc<Pins>);
 
@@ -144,24 +142,5 @@ impl Controller for BenchController {
     fn private_line(&self, _: u32, pin: u32) -> Option<IrqLine> {
         Some(self.line(pin))
     }
-    fn port(&self, _: u32, _: Arc<dyn VcpuWaker>) -> Arc<dyn GuestPort> {
-        Arc::<Unjoined>::default()
-    }
-    fn irq_registers(&self) -> bool {
-        false
-    }
     fn reset(&self) {}
-    fn reset_cpu(&self, _: u32) {}
-}
-
-#[derive(Default)]
-struct Unjoined(Arc<AtomicU8>);
-
-impl GuestPort for Unjoined {
-    fn stir(&self) -> &Arc<AtomicU8> {
-        &self.0
-    }
-    fn exchange(&self, _: &mut Held) {}
-    fn timer_line(&self, _: bool, _: Option<u32>) {}
-    fn timer_leaves(&self, _: Nanos) {}
 }

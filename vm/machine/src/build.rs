@@ -10,7 +10,7 @@ use atomic::Arc;
 use fdt::{Error, Node, Problem, Tree};
 use host_log::Limiter;
 use host_thread::{Attributes, Options, Priority};
-use vm_vcpu::{Buses, Runner};
+use vm_vcpu::{Buses, Runner, sbi};
 
 use crate::boot::Boot;
 use crate::errand::{self, Errands};
@@ -19,7 +19,7 @@ use crate::machine::Machine;
 use crate::plan::{self, Plan};
 use crate::schedule;
 use crate::vcpu::{self, Vcpu};
-use crate::{Controller, Model, Wires};
+use crate::{Model, Wires};
 
 /// More CPUs than any interrupt controller of a guest has room for are a mistake in the tree.
 const MAX_CPUS: usize = 512;
@@ -30,23 +30,14 @@ pub(crate) fn build(name: &str, id: u32, tree: Tree, catalog: &[&[&Model]]) -> R
     let mut plan = Plan::new(name, &tree, errands.clone())?;
     let schedules = read_cpus(&mut plan, &tree)?;
     add_ram(&mut plan, &tree)?;
-    // Controllers come first: the lines of all others lead to them.
-    let nodes: Vec<Node<'_>> = devices(&tree);
-    let (controllers, others): (Vec<_>, Vec<_>) =
-        nodes.into_iter().partition(|node| node.flag("interrupt-controller"));
-    for node in controllers.into_iter().chain(others) {
-        build_device(&mut plan, node, catalog)?;
-    }
+    build_devices(&mut plan, &tree, catalog)?;
     check_references(&plan, &tree)?;
     let boot = Boot::read(&mut plan, &tree)?;
+    let firmware = crate::firmware::settings(&mut plan, &tree)?;
     for node in all(&tree) {
         plan.check_taken(node)?;
     }
-    let Some((_, controller)) = plan.controllers.first() else {
-        return Err(tree.root().error("there is no interrupt controller"));
-    };
-    let controller = controller.clone();
-    assemble(plan, tree, boot, controller, &schedules, id, errands)
+    assemble(plan, tree, boot, firmware, &schedules, id, errands)
 }
 
 /// The root and all nodes below it.
@@ -85,7 +76,31 @@ pub(crate) fn devices(tree: &Tree) -> Vec<Node<'_>> {
     found
 }
 
-pub(crate) fn build_device(plan: &mut Plan, node: Node<'_>, catalog: &[&[&Model]]) -> Result<(), Error> {
+/// Builds all devices. Controllers come first, since the lines of all others lead to them: those in the CPUs' nodes,
+/// then those that take messages and those that send them.
+pub(crate) fn build_devices(plan: &mut Plan, tree: &Tree, catalog: &[&[&Model]]) -> Result<(), Error> {
+    let cpus = tree.find("/cpus").into_iter().flat_map(|cpus| cpus.children());
+    let own = cpus.filter(|node| is_cpu(*node)).filter_map(own_controller);
+    let (controllers, others): (Vec<_>, Vec<_>) =
+        devices(tree).into_iter().partition(|node| node.flag("interrupt-controller"));
+    let (senders, takers): (Vec<_>, Vec<_>) =
+        controllers.into_iter().partition(|node| node.flag("msi-parent"));
+    for node in own.chain(takers).chain(senders).chain(others) {
+        build_device(plan, node, catalog)?;
+    }
+    Ok(())
+}
+
+fn is_cpu(node: Node<'_>) -> bool {
+    node.base_name() == "cpu" && node.is_enabled()
+}
+
+/// The interrupt controller that a CPU has in its node.
+fn own_controller(cpu: Node<'_>) -> Option<Node<'_>> {
+    cpu.children().find(|node| node.flag("interrupt-controller"))
+}
+
+fn build_device(plan: &mut Plan, node: Node<'_>, catalog: &[&[&Model]]) -> Result<(), Error> {
     // The most particular `compatible` comes first.
     let model = node
         .compatibles()
@@ -127,7 +142,7 @@ pub(crate) fn add_ram(plan: &mut Plan, tree: &Tree) -> Result<(), Error> {
 pub(crate) fn read_cpus(plan: &mut Plan, tree: &Tree) -> Result<Vec<Attributes>, Error> {
     let cpus = tree.require("/cpus")?;
     let mut schedules = Vec::new();
-    for node in cpus.children().filter(|node| node.base_name() == "cpu" && node.is_enabled()) {
+    for node in cpus.children().filter(|node| is_cpu(*node)) {
         let regions = node.bus_reg()?;
         let Some(region) = regions.first() else { return Err(node.error("has no number")) };
         let id = region.start;
@@ -142,6 +157,7 @@ pub(crate) fn read_cpus(plan: &mut Plan, tree: &Tree) -> Result<Vec<Attributes>,
             return Err(cpus.error(format!("has more than {MAX_CPUS} CPUs")));
         }
         plan.hardware_ids.push(id);
+        plan.own_controllers.push(own_controller(node).map(|own| own.id()));
         schedules.push(schedule::read(plan, cpus, node)?);
     }
     if schedules.is_empty() { Err(cpus.error("has no CPU")) } else { Ok(schedules) }
@@ -163,13 +179,15 @@ fn assemble(
     plan: Plan,
     tree: Tree,
     boot: Boot,
-    controller: Arc<dyn Controller>,
+    firmware: sbi::Settings,
     schedules: &[Attributes],
     id: u32,
     errands: Arc<Errands>,
 ) -> Result<Arc<Guest>, Error> {
     let root_error = |text: String| Error::new("/", None, Problem::Other(text.into()));
     let name = plan.name.clone();
+    let joined: Option<Vec<_>> = (0..schedules.len()).map(|cpu| plan.controller_of(cpu).cloned()).collect();
+    let Some(joined) = joined else { return Err(tree.root().error("there is no interrupt controller")) };
     let vcpus: Vec<Arc<Vcpu>> = (0..)
         .zip(&plan.hardware_ids)
         .map(|(index, id)| Vcpu::new(&name, index, *id, errands.clone()))
@@ -177,6 +195,7 @@ fn assemble(
     let buses = Arc::new(Buses {
         memory: plan.memory_bus,
         registers: plan.register_bus,
+        firmware,
         name: name.clone(),
         limiter: Limiter::new(10, 1000),
     });
@@ -189,9 +208,11 @@ fn assemble(
         plan.devices,
         errands.clone(),
     ));
+    let controllers: Vec<_> = plan.controllers.into_iter().map(|(_, controller)| controller).collect();
+    let irq_registers = controllers.iter().any(|controller| controller.irq_registers());
     let machine = Machine {
         guest: guest.clone(),
-        controllers: plan.controllers.into_iter().map(|(_, controller)| controller).collect(),
+        controllers: controllers.clone(),
         bells: plan.bells,
         serials: plan.serials,
         images: plan.images,
@@ -207,16 +228,15 @@ fn assemble(
     let peers = Arc::new(Peers {
         vcpus: vcpus.clone(),
         ram: plan.ram,
+        controllers: joined.clone(),
         stolen_time: plan.stolen_time.map(|(at, _)| at),
     });
-    for (vcpu, schedule) in vcpus.iter().zip(schedules) {
-        let profile = GuestProfile {
-            index: vcpu.index(),
-            hardware_id: vcpu.hardware_id(),
-            cpus,
-            irq_registers: controller.irq_registers(),
-        };
-        let port = controller.port(vcpu.index(), vcpu.clone());
+    for ((vcpu, schedule), controller) in vcpus.iter().zip(schedules).zip(&joined) {
+        let profile =
+            GuestProfile { index: vcpu.index(), hardware_id: vcpu.hardware_id(), cpus, irq_registers };
+        let port = controller.port(vcpu.index(), vcpu.clone()).ok_or_else(|| {
+            root_error(format!("the interrupt controller has no way to interrupt {}", vcpu.name()))
+        })?;
         let cpu = arch::Vcpu::new(profile, port)
             .ok_or_else(|| root_error(format!("{} can't be made on this processor", vcpu.name())))?;
         let runner = Runner::new(
@@ -227,10 +247,12 @@ fn assemble(
             vcpu.mailbox.clone(),
             peers.clone(),
         );
-        let (controller, devices) = (controller.clone(), guest.clone());
+        let (controllers, devices) = (controllers.clone(), guest.clone());
         let reset = move |index| {
             devices.reset_cpu(index);
-            controller.reset_cpu(index);
+            for controller in &controllers {
+                controller.reset_cpu(index);
+            }
         };
         vcpu::spawn(vcpu, runner, *schedule, reset)
             .map_err(|why| root_error(format!("the thread of {} can't be started: {why}", vcpu.name())))?;

@@ -14,8 +14,8 @@ use isa_firmware::pv_time::stolen_time;
 use vm_bus::Target;
 use vm_vcpu::{CpuState, PowerError, Siblings};
 
-use crate::Vcpu;
 use crate::errand::{Errands, Order};
+use crate::{Controller, Vcpu};
 
 /// Where a guest is in its life.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -232,6 +232,8 @@ pub(crate) struct Peers {
     pub(crate) ram: Arc<GuestRam>,
     /// Where each CPU finds how much time was taken from it.
     pub(crate) stolen_time: Option<Gpa>,
+    /// What each is joined to.
+    pub(crate) controllers: Vec<Arc<dyn Controller>>,
 }
 
 impl Peers {
@@ -243,7 +245,7 @@ impl Peers {
 impl Siblings for Peers {
     fn power_on(&self, hardware_id: u64, from: PowerOn) -> Result<(), PowerError> {
         let vcpu = self.find(hardware_id).ok_or(PowerError::NoSuchCpu)?;
-        if !self.ram.contains(from.entry, 4) {
+        if !self.can_start(from) {
             return Err(PowerError::BadEntry);
         }
         vcpu.power_on(from)
@@ -262,5 +264,24 @@ impl Siblings for Peers {
             // A guest that is being taken apart has no memory any more.
             let _ = self.ram.store(at, Width::B8, stolen.0);
         }
+    }
+    fn hardware_id(&self, index: u32) -> Option<u64> {
+        self.vcpus.get(index as usize).map(|vcpu| vcpu.hardware_id())
+    }
+
+    fn set_software(&self, index: u32, raised: bool) {
+        if let Some(controller) = self.controllers.get(index as usize) {
+            controller.set_software(index, raised);
+        }
+    }
+
+    fn set_suspended(&self, index: u32, suspended: bool) {
+        if let Some(vcpu) = self.vcpus.get(index as usize) {
+            vcpu.set_suspended(suspended);
+        }
+    }
+
+    fn can_start(&self, from: PowerOn) -> bool {
+        self.ram.contains(from.entry, 4)
     }
 }

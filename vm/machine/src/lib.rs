@@ -20,6 +20,7 @@ pub mod bench;
 mod boot;
 mod build;
 mod errand;
+mod firmware;
 mod guest;
 mod guest_tree;
 mod machine;

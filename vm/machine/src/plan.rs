@@ -49,6 +49,8 @@ pub(crate) struct Plan {
     pub(crate) controllers: Vec<(NodeId, Arc<dyn Controller>)>,
     /// What the guest's CPUs call themselves.
     pub(crate) hardware_ids: Vec<u64>,
+    /// The interrupt controllers that CPUs have in their own nodes.
+    pub(crate) own_controllers: Vec<Option<NodeId>>,
     pub(crate) rewrites: Vec<(NodeId, String, Box<[u8]>)>,
     pub(crate) hidden: Vec<NodeId>,
     pub(crate) images: Vec<Image>,
@@ -83,6 +85,7 @@ impl Plan {
             serials: Vec::new(),
             controllers: Vec::new(),
             hardware_ids: Vec::new(),
+            own_controllers: Vec::new(),
             rewrites: Vec::new(),
             hidden: Vec::new(),
             images: Vec::new(),
@@ -197,6 +200,13 @@ impl Plan {
             let text = format!("element {index} is not an interrupt that each CPU has for itself");
             Error::new(node.path(), Some("interrupts"), Problem::Other(text.into()))
         })
+    }
+
+    /// What CPU number `cpu` is joined to: the controller in its own node, or the machine's first.
+    pub(crate) fn controller_of(&self, cpu: usize) -> Option<&Arc<dyn Controller>> {
+        let own = self.own_controllers.get(cpu).copied().flatten();
+        let mut all = self.controllers.iter();
+        all.find(|(id, _)| own.is_none_or(|own| own == *id)).map(|(_, controller)| controller)
     }
 
     fn pin(&self, node: Node<'_>, index: usize) -> Result<(&dyn Controller, u32), Error> {

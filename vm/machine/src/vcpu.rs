@@ -56,6 +56,8 @@ pub struct Vcpu {
     /// Whether the thread is out of the guest. It is, before it acts on what the mailbox asks.
     resting: AtomicBool,
     halted: AtomicBool,
+    /// The guest suspended it by a firmware call.
+    suspended: AtomicBool,
     from: Spin<PowerOn>,
     thread: Once<Thread>,
     show: Spin<Option<Arc<Show>>>,
@@ -82,6 +84,7 @@ impl Vcpu {
             power: AtomicU8::new(OFF),
             resting: AtomicBool::new(true),
             halted: AtomicBool::new(false),
+            suspended: AtomicBool::new(false),
             from: Spin::new(PowerOn { entry: Gpa::new(0), argument: 0 }),
             thread: Once::new(),
             show: Spin::new(None),
@@ -206,10 +209,15 @@ impl Vcpu {
         }
     }
 
+    pub(crate) fn set_suspended(&self, suspended: bool) {
+        self.suspended.store(suspended, Ordering::SeqCst);
+    }
+
     pub(crate) fn power(&self) -> CpuState {
         match self.power.load(Ordering::SeqCst) {
             OFF => CpuState::Off,
             PENDING => CpuState::OnPending,
+            _ if self.suspended.load(Ordering::SeqCst) => CpuState::Suspended,
             _ => CpuState::On,
         }
     }

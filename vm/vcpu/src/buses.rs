@@ -5,12 +5,16 @@ use arch::{GuestFault, Nanos, Place, RegisterId, Width};
 use host_log::{Allowed, Limiter};
 use vm_bus::{Bus, Hint, Refused};
 
+use crate::firmware::sbi;
+
 /// A guest's address spaces. Filled while the machine is built, then only read.
 pub struct Buses {
     /// Guest-physical memory, where no memory is.
     pub memory: Bus<Gpa>,
     /// System registers that the architecture does not settle alone.
     pub registers: Bus<RegisterId>,
+    /// What the guest's firmware is like.
+    pub firmware: sbi::Settings,
     /// Which guest this is, for log lines.
     pub name: alloc::string::String,
     /// Keeps one guest from filling the log.

@@ -34,6 +34,6 @@ mod tests;
 
 pub use buses::Buses;
 pub use exits::{ExitKind, ExitStats, exits_are_timed, time_exits};
-pub use firmware::{CpuState, PowerError, Siblings};
+pub use firmware::{CpuState, PowerError, Siblings, sbi};
 pub use mailbox::{Asked, Mailbox};
 pub use run::{PowerRequest, Runner, Stop};

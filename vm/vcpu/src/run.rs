@@ -6,10 +6,12 @@ use core::ops::ControlFlow::{self, Break, Continue};
 use addr::Gpa;
 use arch::{Clock, Exit, GuestCpu, GuestFault, IrqsOff, Machine, Nanos, Place, PowerOn, Read, Space, Write};
 use atomic::Arc;
+use isa_firmware::sbi::FirmwareEvent;
 use vm_bus::Refused;
 
 use crate::buses::{Buses, Hints};
 use crate::exits::{ExitKind, ExitStats};
+use crate::firmware::{self, Caller, sbi};
 use crate::{Asked, Mailbox, Siblings};
 
 /// Why a virtual CPU does not run any more.
@@ -50,6 +52,8 @@ pub struct Runner<C = arch::Vcpu> {
     exits: Arc<ExitStats>,
     /// How much time the guest was told that it was taken; `None` where it is not told.
     stolen: Option<Nanos>,
+    /// What the firmware keeps for this CPU.
+    own: sbi::Own,
 }
 
 impl<C: GuestCpu<Machine = Machine>> Runner<C> {
@@ -62,13 +66,15 @@ impl<C: GuestCpu<Machine = Machine>> Runner<C> {
         mailbox: Arc<Mailbox>,
         siblings: Arc<dyn Siblings>,
     ) -> Self {
-        let (hints, exits) = (Hints::default(), Arc::default());
+        let (hints, exits, own) = (Hints::default(), Arc::default(), sbi::Own::default());
         let stolen = siblings.stolen_time(index).map(|_| Nanos(0));
-        Self { cpu, index, space, buses, mailbox, siblings, hints, exits, stolen }
+        Self { cpu, index, space, buses, mailbox, siblings, hints, exits, stolen, own }
     }
 
     /// Resets the CPU, to begin at `from`.
     pub fn start(&mut self, from: PowerOn) {
+        self.own = sbi::Own::default();
+        self.siblings.set_suspended(self.index, false);
         self.cpu.start(from);
     }
 
@@ -105,6 +111,9 @@ impl<C: GuestCpu<Machine = Machine>> Runner<C> {
     /// Runs the guest until something stops it.
     pub fn run(&mut self) -> Stop {
         self.tell_stolen();
+        if self.own.is_suspended() && self.mailbox.asked().is_nothing() && !self.rouse() {
+            return Stop::Idle;
+        }
         loop {
             let masked = IrqsOff::now();
             let asked = self.mailbox.asked();
@@ -138,6 +147,23 @@ impl<C: GuestCpu<Machine = Machine>> Runner<C> {
         }
     }
 
+    /// Lets a suspended CPU go on if an interrupt waits for it.
+    #[cold]
+    fn rouse(&mut self) -> bool {
+        self.cpu.refresh();
+        if !self.cpu.has_pending() {
+            return false;
+        }
+        self.siblings.set_suspended(self.index, false);
+        if let Some(from) = self.own.wake() {
+            self.cpu.start(from);
+            // The interrupt from another CPU that woke this one may have been among the registers that are lost. One
+            // too many does no harm.
+            self.siblings.set_software(self.index, true);
+        }
+        true
+    }
+
     #[inline]
     fn settle(&mut self, exit: Exit) -> ControlFlow<Stop> {
         match exit {
@@ -145,11 +171,16 @@ impl<C: GuestCpu<Machine = Machine>> Runner<C> {
             Exit::Read(read) => self.read(read),
             Exit::Write(write) => self.write(write),
             Exit::Call(call) => {
-                return crate::firmware::call(&mut self.cpu, call, self.index, &*self.siblings, &self.buses);
+                let (siblings, buses, space) = (&*self.siblings, &*self.buses, &*self.space);
+                let caller = Caller { index: self.index, siblings, buses, space };
+                return firmware::call(&mut self.cpu, call, &caller, &mut self.own);
             }
             Exit::Wait => return Break(Stop::Idle),
             Exit::Yield => return Break(Stop::Yield),
-            Exit::Fault(fault) => self.cpu.inject(fault),
+            Exit::Fault(fault) => {
+                self.own.counters.count(FirmwareEvent::IllegalInstruction);
+                self.cpu.inject(fault);
+            }
             Exit::Refused(why) => return Break(Stop::Refused(why)),
         }
         Continue(())
@@ -171,6 +202,7 @@ impl<C: GuestCpu<Machine = Machine>> Runner<C> {
             result = self.buses.read(&mut self.hints, read.place, read.width, self.index);
         }
         let answer = result.map_err(|(fault, why)| {
+            self.own.counters.count(FirmwareEvent::AccessLoad);
             self.refused("reads", read.place, why);
             fault
         });
@@ -182,6 +214,7 @@ impl<C: GuestCpu<Machine = Machine>> Runner<C> {
         match self.buses.write(&mut self.hints, write.place, write.width, self.index, write.value) {
             Ok(()) => self.cpu.answer_write(write, Ok(())),
             Err((fault, why)) => {
+                self.own.counters.count(FirmwareEvent::AccessStore);
                 self.refused("writes", write.place, why);
                 self.cpu.answer_write(write, Err(fault));
             }

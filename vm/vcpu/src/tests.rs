@@ -1,5 +1,7 @@
 //! The run loop on the development machine: scripted CPUs, and what they were answered.
 
+mod sbi;
+
 use std::string::String;
 use std::sync::Mutex;
 use std::vec::Vec;
@@ -12,7 +14,9 @@ use arch::{
 use arch_hosted::script::{self, Event, Program, Step};
 use atomic::{Arc, AtomicU8, AtomicU64, Ordering};
 use host_log::Limiter;
+use vio::serial::Serial;
 use vm_bus::{Access, Bus, Device, Refused, share};
+use vm_memory::fake::Memory;
 
 use crate::{Asked, Buses, CpuState, Mailbox, PowerError, PowerRequest, Runner, Siblings, Stop};
 
@@ -31,14 +35,21 @@ impl GuestPort for Quiet {
 
 /// Two CPUs, 0 and 0x100; the second is off.
 #[derive(Default)]
-struct Two(Mutex<Vec<(u64, PowerOn)>>, Option<Gpa>, Mutex<Vec<(u32, Nanos)>>);
+struct Two {
+    started: Mutex<Vec<(u64, PowerOn)>>,
+    /// Software interrupts that were raised or taken back: of whom, and which.
+    software: Mutex<Vec<(u32, bool)>>,
+    suspended: Mutex<Vec<(u32, bool)>>,
+    stolen_time: Option<Gpa>,
+    stolen: Mutex<Vec<(u32, Nanos)>>,
+}
 impl Siblings for Two {
     fn power_on(&self, hardware_id: u64, from: PowerOn) -> Result<(), PowerError> {
         match hardware_id {
             0 => Err(PowerError::AlreadyOn),
             0x100 if from.entry.get() < 0x1000 => Err(PowerError::BadEntry),
             0x100 => {
-                self.0.lock().unwrap().push((hardware_id, from));
+                self.started.lock().unwrap().push((hardware_id, from));
                 Ok(())
             }
             _ => Err(PowerError::NoSuchCpu),
@@ -52,10 +63,22 @@ impl Siblings for Two {
         }
     }
     fn stolen_time(&self, _: u32) -> Option<Gpa> {
-        self.1
+        self.stolen_time
     }
     fn steal(&self, index: u32, stolen: Nanos) {
-        self.2.lock().unwrap().push((index, stolen));
+        self.stolen.lock().unwrap().push((index, stolen));
+    }
+    fn hardware_id(&self, index: u32) -> Option<u64> {
+        [0, 0x100].get(index as usize).copied()
+    }
+    fn set_software(&self, index: u32, raised: bool) {
+        self.software.lock().unwrap().push((index, raised));
+    }
+    fn set_suspended(&self, index: u32, suspended: bool) {
+        self.suspended.lock().unwrap().push((index, suspended));
+    }
+    fn can_start(&self, from: PowerOn) -> bool {
+        from.entry.get() >= 0x1000
     }
 }
 
@@ -87,13 +110,23 @@ struct Fixture {
     program: Program,
     mailbox: Arc<Mailbox>,
     siblings: Arc<Two>,
+    console: Arc<Serial>,
+    memory: Arc<Memory>,
 }
+
+/// Where the guest has memory.
+const RAM: u64 = 0x8000_0000;
 
 fn fixture() -> Fixture {
-    fixture_of(Two::default())
+    fixture_of(Two::default(), isa_firmware::sbi::Extension::Srst.bit())
 }
 
-fn fixture_of(siblings: Two) -> Fixture {
+/// A guest without these extensions of the SBI.
+fn fixture_without(without: u32) -> Fixture {
+    fixture_of(Two::default(), without)
+}
+
+fn fixture_of(siblings: Two, without: u32) -> Fixture {
     let program = script::of_vcpu(0);
     let profile = GuestProfile { index: 0, cpus: 2, hardware_id: 0, irq_registers: true };
     let exchanges = Arc::new(AtomicU64::new(0));
@@ -103,11 +136,14 @@ fn fixture_of(siblings: Two) -> Fixture {
     memory.add("hw", Span::<Gpa>::new(Gpa::new(0xa000), 8).unwrap(), share(Unsettled(exchanges, 0))).unwrap();
     let mut registers = Bus::<RegisterId>::default();
     registers.add("echo", RegisterId(77), share(Echo)).unwrap();
-    let buses = Buses { memory, registers, name: String::from("test"), limiter: Limiter::new(1, 1000) };
+    let (console, ram) = (Serial::new("test/sbi"), Arc::new(Memory::new(Gpa::new(RAM), 0x1000)));
+    let firmware = crate::sbi::Settings { without, console: Some(console.clone()), memory: ram.clone() };
+    let name = String::from("test");
+    let buses = Buses { memory, registers, firmware, name, limiter: Limiter::new(1, 1000) };
     let space = <arch::Space as arch::GuestSpace>::new(host_mem::tables()).unwrap();
     let (mailbox, siblings) = (Arc::new(Mailbox::new()), Arc::new(siblings));
     let runner = Runner::new(cpu, 0, Arc::new(space), Arc::new(buses), mailbox.clone(), siblings.clone());
-    Fixture { runner, program, mailbox, siblings }
+    Fixture { runner, program, mailbox, siblings, console, memory: ram }
 }
 
 impl Fixture {
@@ -197,7 +233,7 @@ fn cpus_are_powered_on_where_they_exist() {
     let mut f = fixture();
     assert_eq!(f.short([0xc400_0003, 0x100, 0x4000_0000, 7]), 0);
     let from = PowerOn { entry: Gpa::new(0x4000_0000), argument: 7 };
-    assert_eq!(*f.siblings.0.lock().unwrap(), [(0x100, from)]);
+    assert_eq!(*f.siblings.started.lock().unwrap(), [(0x100, from)]);
     assert_eq!(f.short([0xc400_0003, 0, 0x4000_0000, 7]), -4);
     assert_eq!(f.short([0xc400_0003, 0x100, 0, 7]), -9);
     assert_eq!(f.short([0xc400_0003, 0x200, 0x4000_0000, 7]), -2);
@@ -294,16 +330,16 @@ fn a_guest_is_told_how_much_time_was_taken_from_it() {
 
     arch::Machine::on_interrupt(host_thread::simple_entry);
     host_thread::start().unwrap();
-    let mut f = fixture_of(Two(Mutex::default(), Some(Gpa::new(0x9_0000)), Mutex::default()));
+    let mut f = fixture_of(Two { stolen_time: Some(Gpa::new(0x9_0000)), ..Two::default() }, 0);
     assert_eq!(f.short([0x8000_0001, 0xc500_0020, 0, 0]), 0);
     assert_eq!([0xc500_0020, 0xc500_0021, 0xc500_0022].map(|of| features(&mut f, of)), [0, 0, -1]);
     assert_eq!(f.short([0xc500_0021, 0, 0, 0]), 0x9_0000);
-    assert_eq!(f.siblings.2.lock().unwrap().len(), 0);
+    assert_eq!(f.siblings.stolen.lock().unwrap().len(), 0);
 
     // Somebody more urgent has the processor for a while.
     let urgent = host_thread::Options::new("urgent").priority(host_thread::Priority::HIGHEST);
     let body = || arch_hosted::time::advance(Nanos::from_millis(5));
     host_thread::spawn(urgent, std::boxed::Box::new(body)).unwrap().join();
     f.short([0xc500_0021, 0, 0, 0]);
-    assert_eq!(*f.siblings.2.lock().unwrap(), [(0, Nanos::from_millis(5))]);
+    assert_eq!(*f.siblings.stolen.lock().unwrap(), [(0, Nanos::from_millis(5))]);
 }

@@ -61,14 +61,12 @@ impl Controller for Gic {
     fn line(&self, pin: u32) -> IrqLine {
         IrqLine::new(self.0.clone(), pin)
     }
-    fn private_line(&self, _: u32, _: u32) -> Option<IrqLine> {
-        None
-    }
-    fn port(&self, vcpu: u32, waker: Arc<dyn VcpuWaker>) -> Arc<dyn GuestPort> {
+    fn port(&self, vcpu: u32, waker: Arc<dyn VcpuWaker>) -> Option<Arc<dyn GuestPort>> {
         if vcpu == 0 {
             *self.0.waker.lock() = Some(waker.clone());
         }
-        Arc::new(Port { pin: self.0.clone(), stir: Arc::new(AtomicU8::new((vcpu == 0).into())), waker })
+        let stir = Arc::new(AtomicU8::new((vcpu == 0).into()));
+        Some(Arc::new(Port { pin: self.0.clone(), stir, waker }))
     }
     fn irq_registers(&self) -> bool {
         true
@@ -77,7 +75,6 @@ impl Controller for Gic {
         self.0.resets.fetch_add(1, Ordering::Relaxed);
         self.0.level.store(false, Ordering::SeqCst);
     }
-    fn reset_cpu(&self, _: u32) {}
 }
 
 struct Port {

@@ -1,0 +1,14 @@
+//! Interrupt controllers of RISC-V guests.
+//!
+//! | file | contents |
+//! |---|---|
+//! | `hart` | what each CPU has for itself (`riscv,cpu-intc`): the wires that controllers drive |
+//! | `plic` | the platform-level interrupt controller |
+
+mod hart;
+mod plic;
+
+use vm_machine::Model;
+
+/// The controllers that a guest can have.
+pub(crate) const MODELS: &[&Model] = &[&hart::MODEL, &plic::MODEL];

@@ -1,0 +1,222 @@
+//! The RISC-V Supervisor Binary Interface for guests, version 2.0 (riscv-sbi-doc): one file per extension, and a table.
+//!
+//! What is not known, or what a guest's tree withholds from it, is answered SBI_ERR_NOT_SUPPORTED.
+
+use core::ops::ControlFlow::{self, Break, Continue};
+
+use addr::Gpa;
+use arch::{Call, GuestCpu, PowerOn, Stale};
+use atomic::Arc;
+use isa_firmware::sbi::{Error, Extension, VERSION_2_0, base};
+use vio::serial::Serial;
+use vm_memory::GuestMemory;
+
+use super::Caller;
+use crate::{PowerRequest, Stop};
+
+mod basis;
+mod console;
+mod fences;
+mod harts;
+mod ipi;
+mod legacy;
+mod pmu;
+mod system;
+mod timer;
+
+pub(crate) use pmu::Counters;
+
+/// A file's part of the table: which extension it answers for.
+struct Entry {
+    extension: Extension,
+    answer: fn(&mut Request<'_>) -> Answer,
+}
+
+/// All extensions that guests can have, those that come often first.
+const TABLE: &[&[Entry]] = &[
+    timer::EXTENSIONS,
+    ipi::EXTENSIONS,
+    fences::EXTENSIONS,
+    console::EXTENSIONS,
+    basis::EXTENSIONS,
+    harts::EXTENSIONS,
+    system::EXTENSIONS,
+    pmu::EXTENSIONS,
+    legacy::EXTENSIONS,
+];
+
+/// What the firmware of a guest is like; the same for all of its CPUs.
+pub struct Settings {
+    /// A bit for each extension that the guest does not have ([`Extension::bit`]).
+    pub without: u32,
+    /// Where the debug console leads.
+    pub console: Option<Arc<Serial>>,
+    /// The guest's memory.
+    pub memory: Arc<dyn GuestMemory>,
+}
+
+impl Settings {
+    /// Whether the guest has an extension.
+    fn has(&self, extension: Extension) -> bool {
+        self.without & extension.bit() == 0
+            && TABLE.iter().copied().flatten().any(|entry| entry.extension == extension)
+    }
+}
+
+/// What the firmware keeps for one CPU.
+#[derive(Default)]
+pub(crate) struct Own {
+    /// Where a CPU that is suspended without its registers begins again.
+    resume: Option<PowerOn>,
+    suspended: bool,
+    pub(crate) counters: Counters,
+}
+
+impl Own {
+    /// Whether the CPU is suspended: it goes on when an interrupt waits for it.
+    #[inline]
+    pub(crate) fn is_suspended(&self) -> bool {
+        self.suspended
+    }
+
+    /// The CPU goes on; says where, if not where it was.
+    pub(crate) fn wake(&mut self) -> Option<PowerOn> {
+        self.suspended = false;
+        self.resume.take()
+    }
+}
+
+/// What of a virtual CPU a call may touch.
+trait Hart {
+    fn set_timer(&mut self, ticks: u64);
+}
+
+impl<C: GuestCpu> Hart for C {
+    fn set_timer(&mut self, ticks: u64) {
+        GuestCpu::set_timer(self, ticks);
+    }
+}
+
+/// A call.
+struct Request<'a> {
+    extension: Extension,
+    /// a6.
+    function: u32,
+    /// a0 to a5.
+    arguments: [u64; 6],
+    hart: &'a mut dyn Hart,
+    caller: &'a Caller<'a>,
+    own: &'a mut Own,
+}
+
+/// The result of a call.
+enum Answer {
+    /// a0 and a1.
+    Both(Error, u64),
+    /// a0 alone: of a legacy extension.
+    Legacy(u64),
+    /// The CPU waits; when it goes on, it finds success, or begins where it was told to.
+    Suspend,
+    /// The CPU stops, and the guest's registers are left as they are.
+    Gone(PowerRequest),
+}
+
+impl Answer {
+    const SUCCESS: Self = Self::Both(Error::Success, 0);
+    const NOT_SUPPORTED: Self = Self::Both(Error::NotSupported, 0);
+    const INVALID: Self = Self::Both(Error::InvalidParam, 0);
+
+    fn value(value: u64) -> Self {
+        Self::Both(Error::Success, value)
+    }
+    fn error(error: Error) -> Self {
+        Self::Both(error, 0)
+    }
+}
+
+/// The low half of a register: numbers of functions and extensions, and arguments that have 32 bits.
+fn low(value: u64) -> u32 {
+    let [a, b, c, d, ..] = value.to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
+}
+
+/// Answers a call.
+#[inline]
+pub(super) fn call<C: GuestCpu>(
+    cpu: &mut C,
+    call: Call,
+    caller: &Caller<'_>,
+    own: &mut Own,
+) -> ControlFlow<Stop> {
+    let [.., function, _] = cpu.arguments();
+    if call.function == u64::from(Extension::Base.id()) && function == u64::from(base::GET_SPEC_VERSION) {
+        cpu.answer_call(call, [Error::Success.register(), VERSION_2_0]);
+        return Continue(());
+    }
+    any(cpu, call, caller, own)
+}
+
+#[inline(never)]
+fn any<C: GuestCpu>(cpu: &mut C, call: Call, caller: &Caller<'_>, own: &mut Own) -> ControlFlow<Stop> {
+    let answer = answer(cpu, low(call.function), caller, own);
+    match answer {
+        Answer::Both(error, value) => cpu.answer_call(call, [error.register(), value]),
+        Answer::Legacy(value) => cpu.answer_call(call, [value]),
+        Answer::Suspend => {
+            cpu.answer_call(call, [Error::Success.register(), 0]);
+            caller.siblings.set_suspended(caller.index, true);
+            own.suspended = true;
+            return Break(Stop::Idle);
+        }
+        Answer::Gone(request) => {
+            // Answered although nobody will see it: the CPU starts anew or not at all.
+            cpu.answer_call(call, [Error::Success.register(), 0]);
+            return Break(Stop::Power(request));
+        }
+    }
+    Continue(())
+}
+
+fn answer<C: GuestCpu>(cpu: &mut C, extension: u32, caller: &Caller<'_>, own: &mut Own) -> Answer {
+    let [a0, a1, a2, a3, a4, a5, function, _] = cpu.arguments();
+    let Some(extension) = Extension::decode(extension) else { return Answer::NOT_SUPPORTED };
+    if caller.buses.firmware.without & extension.bit() != 0 {
+        return Answer::NOT_SUPPORTED;
+    }
+    let entry = TABLE.iter().copied().flatten().find(|entry| entry.extension == extension);
+    let Some(entry) = entry else { return Answer::NOT_SUPPORTED };
+    (entry.answer)(&mut Request {
+        extension,
+        function: low(function),
+        arguments: [a0, a1, a2, a3, a4, a5],
+        hart: cpu,
+        caller,
+        own,
+    })
+}
+
+impl Request<'_> {
+    /// Does something to each hart that is meant, if all of them exist.
+    fn for_each(&self, harts: isa_firmware::sbi::Harts, mut act: impl FnMut(u32)) -> Result<(), Error> {
+        let siblings = self.caller.siblings;
+        let all = || (0..).map_while(|index| Some((index, siblings.hardware_id(index)?)));
+        let meant = || all().filter(|(_, id)| harts.has(*id)).map(|(index, _)| index);
+        if harts.count().is_some_and(|count| meant().count() != count as usize) {
+            return Err(Error::InvalidParam);
+        }
+        meant().for_each(&mut act);
+        Ok(())
+    }
+
+    /// Has all processors on which the guest runs forget something. That they are asked for some of the guest's harts
+    /// only makes no difference that the guest could see.
+    fn forget(&self, what: Stale) {
+        arch::GuestSpace::forget(self.caller.space, what);
+    }
+
+    /// Where a hart shall begin, from arguments.
+    fn start(&self, entry: u64, argument: u64) -> Result<PowerOn, Error> {
+        let from = PowerOn { entry: Gpa::new(entry), argument };
+        if self.caller.siblings.can_start(from) { Ok(from) } else { Err(Error::InvalidAddress) }
+    }
+}
