@@ -17,6 +17,7 @@ extern crate alloc;
 extern crate std;
 
 mod clock;
+pub mod cpus;
 mod irqchip;
 mod node;
 mod power;

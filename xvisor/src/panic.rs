@@ -67,6 +67,7 @@ fn begin() {
         Machine::early_print("\nPANIC: another one while the first was told\n");
         Machine::halt();
     }
+    host_cpus::stop_others();
 }
 
 fn end() -> ! {

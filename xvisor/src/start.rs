@@ -50,6 +50,7 @@ fn start(info: StartInfo) -> Result<(), Wrong> {
     drivers::probe(&tree, Stage::ALL);
     drivers::report();
     check_drivers()?;
+    start_cpus(&tree);
     choose_console(&tree, &options);
     set_wall_clock(&options);
 
@@ -61,6 +62,12 @@ fn start(info: StartInfo) -> Result<(), Wrong> {
     host_log::init!("management terminal");
     daemons::mterm::start(options.bootcmd.as_deref(), GREETING).map_err(wrong("the terminal"))?;
     Ok(())
+}
+
+/// Brings the other CPUs up; what does not come is named, and the boot goes on.
+fn start_cpus(tree: &Tree) {
+    let count = drivers::cpus::start(tree);
+    host_log::init!("brought up {count} CPU{}", if count == 1 { "" } else { "s" });
 }
 
 /// What the terminal shows before its first prompt.

@@ -11,7 +11,7 @@ use arch_parts::{console, image};
 
 use crate::guest::Loaded;
 use crate::processors::{self, BeginCell};
-use crate::registers::{get, set};
+use crate::registers::{get, isb, set};
 use crate::{Aarch64, icc};
 
 /// Bytes of the stack on which a broken CPU tells its story.
@@ -142,6 +142,11 @@ impl Cpu for Aarch64 {
     unsafe fn unmask_irqs() {
         // SAFETY: the caller's promise.
         unsafe { core::arch::asm!("msr daifclr, #2", options(nostack, preserves_flags)) };
+    }
+
+    #[inline(always)]
+    fn take_pending() {
+        isb();
     }
 
     #[inline(always)]

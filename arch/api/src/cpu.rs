@@ -77,6 +77,8 @@ pub trait Cpu: Sized + 'static {
     /// # Safety
     /// No [`IrqsOff`] of this CPU may be alive, nor anything else that relies on masked interrupts.
     unsafe fn unmask_irqs();
+    /// Called with interrupts on: those that were pending have been taken when it returns.
+    fn take_pending() {}
     /// This CPU's count of living [`IrqsOff`] and of preemption guards.
     fn nesting(masked: &IrqsOff<Self>) -> &'static Nesting;
     /// The same counters without a proof, for the count of preemption guards alone: a thread that is
@@ -291,6 +293,10 @@ pub trait Processors: Cpu {
     ) -> Option<CpuStart>;
     /// The hardware id of a processor (MPIDR's affinity fields on Arm); `None` when it was never prepared.
     fn hardware_id_of(cpu: CpuId) -> Option<u64>;
+    /// Whether `cpu` belongs to the machine that asks. Tests on the development machine are machines of their own.
+    fn is_of_this_machine(_cpu: CpuId) -> bool {
+        true
+    }
     /// Signals processors that wait for an event (SEV on Arm), after a change in memory that they look at
     /// with their caches off.
     fn signal_waiting();

@@ -20,6 +20,8 @@ const STORM: u32 = 100_000;
 /// One processor. Leaked: it lives as long as any thread that may still run on it.
 pub(crate) struct Block {
     pub(crate) id: CpuId,
+    /// The first processor of the machine that this one belongs to.
+    pub(crate) machine: CpuId,
     pub(crate) nesting: Nesting,
     pub(crate) masked: Cell<bool>,
     pub(crate) entry: Cell<Option<IrqEntry<Hosted>>>,
@@ -65,7 +67,7 @@ static ALL: Mutex<Vec<AllOf>> = Mutex::new(Vec::new());
 
 /// What others may touch of a processor.
 #[derive(Clone, Copy)]
-struct AllOf(&'static Lines);
+struct AllOf(&'static Lines, CpuId);
 
 /// A lock whose holder may have panicked: a test that fails must not fail its neighbours.
 pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -84,18 +86,19 @@ pub(crate) fn run_on(cpu: Handed) {
 
 #[cold]
 fn power_on() -> &'static Block {
-    let block = make();
+    let block = make(None);
     CPU.set(Some(block));
     block
 }
 
-/// One more processor, which nothing runs on yet.
-pub(crate) fn make() -> &'static Block {
+/// One more processor, which nothing runs on yet, of the machine of `first` or of one of its own.
+pub(crate) fn make(first: Option<CpuId>) -> &'static Block {
     let mut all = lock(&ALL);
     let id = MADE.fetch_add(1, Ordering::Relaxed);
     assert!((id as usize) < MAX_CPUS, "more than {MAX_CPUS} threads called into the hosted architecture");
     let block: &'static Block = Box::leak(Box::new(Block {
         id: CpuId(id),
+        machine: first.unwrap_or(CpuId(id)),
         nesting: Nesting::new(),
         masked: Cell::new(false),
         entry: Cell::new(None),
@@ -107,7 +110,7 @@ pub(crate) fn make() -> &'static Block {
         root: RefCell::new(None),
         lines: Lines { state: Mutex::default(), raised: Condvar::new() },
     }));
-    all.push(AllOf(&block.lines));
+    all.push(AllOf(&block.lines, block.machine));
     block
 }
 
@@ -121,9 +124,14 @@ impl Lines {
 /// Makes `irq` pending on processor `cpu`; nothing happens when there is no such processor.
 pub(crate) fn raise_on(cpu: CpuId, irq: u32) {
     let lines = usize::try_from(cpu.0).ok().and_then(|index| lock(&ALL).get(index).copied());
-    if let Some(AllOf(lines)) = lines {
+    if let Some(AllOf(lines, _)) = lines {
         lines.raise(irq);
     }
+}
+
+/// The first processor of the machine that `cpu` belongs to.
+pub(crate) fn machine_of(cpu: CpuId) -> Option<CpuId> {
+    lock(&ALL).get(cpu.0 as usize).map(|all| all.1)
 }
 
 impl Block {

@@ -26,14 +26,19 @@ impl Processors for Hosted {
         main: extern "C" fn() -> !,
     ) -> Option<CpuStart> {
         let mut all = cpu::lock(&PREPARED);
-        let prepared =
-            all.entry(hardware_id).or_insert_with(|| Prepared { block: Handed(cpu::make()), main });
+        let prepared = all
+            .entry(hardware_id)
+            .or_insert_with(|| Prepared { block: Handed(cpu::make(Some(cpu::here().machine))), main });
         prepared.main = main;
         Some(CpuStart { cpu: prepared.block.0.id, entry: Hpa::new(0), argument: hardware_id })
     }
 
     fn hardware_id_of(cpu: CpuId) -> Option<u64> {
         Some(u64::from(cpu.0))
+    }
+
+    fn is_of_this_machine(cpu: CpuId) -> bool {
+        cpu::machine_of(cpu) == Some(cpu::here().machine)
     }
 
     fn signal_waiting() {}

@@ -78,6 +78,31 @@ pub fn stop_cpu(masked: &IrqsOff) {
     }
 }
 
+/// Sends interrupt `irq` (a number over all chips) to `cpu`, which is online.
+///
+/// # Errors
+/// There is no such interrupt, or each CPU has it for itself.
+pub fn set_affinity(irq: u32, cpu: CpuId) -> Result<(), LineError> {
+    let (domain, own) = find(irq)?;
+    if domain.chip.is_per_cpu(own) {
+        return Err(LineError::PerCpu(irq));
+    }
+    domain.send_to(own, cpu);
+    Ok(())
+}
+
+/// `cpu` stops: what goes to it goes to `heir` from now on.
+pub fn leave_cpu(cpu: CpuId, heir: CpuId) {
+    let domains = ALL.lock().clone();
+    for domain in domains {
+        for (own, slot) in (0..).zip(&domain.slots) {
+            if slot.affinity.load(Ordering::Relaxed) == cpu.0 && !domain.chip.is_per_cpu(own) {
+                domain.send_to(own, heir);
+            }
+        }
+    }
+}
+
 /// The line by which CPUs interrupt each other, over all chips; `None` when the hardware has none.
 pub fn ipi() -> Option<u32> {
     let root = root()?;
@@ -109,6 +134,8 @@ pub struct LineStats {
     pub trigger: Option<Trigger>,
     /// Whether it may come.
     pub enabled: bool,
+    /// The CPU that it goes to; `None` when each has it for itself.
+    pub affinity: Option<CpuId>,
 }
 
 /// All lines that somebody has, or that came.
@@ -132,6 +159,8 @@ pub fn stats() -> Vec<LineStats> {
                 count,
                 trigger,
                 enabled: slot.enabled.load(Ordering::Relaxed),
+                affinity: (!domain.chip.is_per_cpu(own))
+                    .then(|| CpuId(slot.affinity.load(Ordering::Relaxed))),
             });
         }
     }
@@ -182,6 +211,14 @@ impl Domain {
         self.chip.drop_priority(masked, own);
         self.chip.deactivate(masked, own);
         host_log::warn!("{}: interrupt {own} came, which nobody has; it is off now", self.chip.name());
+    }
+
+    /// Says which CPU an interrupt goes to, by the chip's own number.
+    pub(crate) fn send_to(&self, own: u32, cpu: CpuId) {
+        self.chip.set_affinity(own, cpu);
+        if let Some(slot) = self.slot(own) {
+            slot.affinity.store(cpu.0, Ordering::Relaxed);
+        }
     }
 
     /// The line's number over all chips.

@@ -28,7 +28,9 @@ use arch::{Clock, IrqsOff, Machine};
 use host_sync::Once;
 
 pub use chip::{BadSpecifier, Chip, Outcome, Trigger};
-pub use domain::{Domain, LineStats, ipi, publish, send_ipi, start_cpu, stats, stop_cpu, translate};
+pub use domain::{
+    Domain, LineStats, ipi, leave_cpu, publish, send_ipi, set_affinity, start_cpu, stats, stop_cpu, translate,
+};
 pub use guest::{GuestIrqs, guest_irqs, publish_guest_irqs};
 pub use line::{Handler, Line};
 pub use load::time_of;
@@ -42,6 +44,8 @@ pub enum LineError {
     NoSuchLine(u32),
     /// Somebody has it already; this is his name.
     Taken(String),
+    /// Each CPU has it for itself.
+    PerCpu(u32),
     /// The specifier's cells say nothing that this controller understands.
     BadSpecifier,
     /// A controller with this phandle was published already.
@@ -54,6 +58,7 @@ impl fmt::Display for LineError {
             Self::Later => f.write_str("its interrupt controller has no driver yet"),
             Self::NoSuchLine(irq) => write!(f, "there is no interrupt {irq}"),
             Self::Taken(name) => write!(f, "the interrupt is taken by {name}"),
+            Self::PerCpu(irq) => write!(f, "each CPU has interrupt {irq} for itself"),
             Self::BadSpecifier => f.write_str("its interrupt controller does not understand the specifier"),
             Self::PublishedTwice(node) => write!(f, "interrupt controller {node} was published already"),
         }

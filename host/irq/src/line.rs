@@ -80,7 +80,7 @@ impl Line {
 
     /// Says which CPU it goes to.
     pub fn set_affinity(&self, cpu: CpuId) {
-        self.domain.chip().set_affinity(self.own, cpu);
+        self.domain.send_to(self.own, cpu);
     }
 
     fn slot(&self) -> Option<&Slot> {

@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 use arch::IrqsOff;
-use atomic::{AtomicBool, AtomicU64, Ordering};
+use atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use host_sync::Swap;
 
 use crate::chip::{Outcome, Trigger};
@@ -25,6 +25,8 @@ pub(crate) struct Slot {
     pub(crate) kept: AtomicBool,
     /// Whether it may come.
     pub(crate) enabled: AtomicBool,
+    /// The CPU that it goes to, where that can be chosen; the boot CPU at first.
+    pub(crate) affinity: AtomicU32,
 }
 
 impl Slot {

@@ -29,6 +29,7 @@ mod frames;
     allow(dead_code, reason = "the development machine has a heap of its own")
 )]
 mod heap;
+mod mailbox;
 mod mapping;
 mod owned;
 pub mod peek;
@@ -42,6 +43,7 @@ pub use claim::{Claim, Resource, resources};
 pub use error::{AddError, ClaimError, InitError, NoMemory, OutOfBounds};
 pub use frames::{BankStats, Stats, free_frames, is_ram, stats, tables};
 pub use heap::{HeapStats, heap_stats};
+pub use mailbox::store_for_waiting_cpu;
 pub use mapping::Mapping;
 pub use owned::{Frames, UntypedFrames};
 pub use ram::GuestRam;

@@ -20,14 +20,17 @@ pub(crate) type Body = Box<dyn FnOnce() + Send>;
 pub(crate) struct Control {
     pub(crate) id: u64,
     pub(crate) name: String,
-    /// The CPU whose threads it is one of. Only that CPU runs it.
-    pub(crate) home: CpuId,
-    pub(crate) slot: Slot,
+    /// Whether it runs a guest, and so has to be brought out of it to look at something.
+    pub(crate) is_vcpu: bool,
+    /// Where it is at home.
+    pub(crate) place: Place,
     pub(crate) state: Phase,
     /// Whether what woke it last was its deadline.
     pub(crate) timed_out: AtomicBool,
     /// When to wake it, asked for by [`Thread::alarm`](crate::Thread::alarm).
     pub(crate) alarm: Spin<Option<(CpuId, timers::Key)>, IrqOff>,
+    /// The end of a park with a deadline, likewise.
+    pub(crate) deadline: Spin<Option<(CpuId, timers::Key)>, IrqOff>,
     /// How long it waited for a CPU until it last got one, in nanoseconds.
     pub(crate) waited: AtomicU64,
     pub(crate) ended: Completion,
@@ -77,11 +80,12 @@ impl Control {
         Self {
             id,
             name,
-            home,
-            slot,
+            is_vcpu: parts.is_vcpu,
+            place: Place::new(home, slot),
             state: Phase::new(parts.phase),
             timed_out: AtomicBool::new(false),
             alarm: Spin::new(None),
+            deadline: Spin::new(None),
             waited: AtomicU64::new(0),
             ended: Completion::new(),
             body: Spin::new(parts.body),
@@ -98,7 +102,7 @@ impl Control {
     ///
     /// # Safety
     /// Both live until somebody switches back, or for ever. `self` runs on this CPU, and `next`, which
-    /// the caller has just marked as running, does not; both are at home here.
+    /// the caller has just marked as running, does not; `next` is at home here, and no CPU is about to leave it.
     #[inline(always)]
     pub(crate) unsafe fn switch_to(&self, next: &Control, masked: &arch::IrqsOff) {
         let nesting = <Machine as arch::Cpu>::nesting(masked);
@@ -106,7 +110,8 @@ impl Control {
         debug_assert!(depth == 1, "a switch with interrupts masked more than once");
         self.inside.were_on.set(were_on);
         // SAFETY: the CPU that a thread is at home on is the only one to touch its `saved`, with
-        // interrupts masked, in a switch; `next` was prepared or left, since it does not run.
+        // interrupts masked, in a switch, and it moves only after it was left; `next` was prepared or left, since
+        // it does not run.
         unsafe { Machine::switch(self.inside.saved.get(), next.inside.saved.get(), masked) }
     }
 
@@ -120,12 +125,58 @@ impl Control {
     }
 }
 
+/// A thread's CPU and its slot there, in one word. Only its CPU runs it. The holder of that CPU's lock changes
+/// the place, which is nowhere between two CPUs.
+pub(crate) struct Place(AtomicU64);
+
+impl Place {
+    const NOWHERE: u64 = u64::MAX;
+
+    fn new(home: CpuId, slot: Slot) -> Self {
+        Self(AtomicU64::new(Self::word(home, slot)))
+    }
+
+    const fn word(home: CpuId, slot: Slot) -> u64 {
+        (home.0 as u64) << 32 | slot.0 as u64
+    }
+
+    /// The CPU and the slot there; `None` while it moves, which is not for long.
+    #[inline(always)]
+    pub(crate) fn get(&self) -> Option<(CpuId, Slot)> {
+        let word = self.0.load(Ordering::Acquire);
+        // The halves of the word.
+        (word != Self::NOWHERE).then_some((CpuId((word >> 32) as u32), Slot(word as u32)))
+    }
+
+    /// It leaves its CPU.
+    pub(crate) fn leave(&self) {
+        self.0.store(Self::NOWHERE, Ordering::Release);
+    }
+
+    /// It is at home here now.
+    pub(crate) fn settle(&self, home: CpuId, slot: Slot) {
+        self.0.store(Self::word(home, slot), Ordering::Release);
+    }
+}
+
 /// What a new thread is put together from.
 pub(crate) struct Parts {
+    pub(crate) is_vcpu: bool,
     pub(crate) phase: u8,
     pub(crate) body: Option<Body>,
     pub(crate) saved: Saved,
     pub(crate) stack: Option<Stack>,
+}
+
+/// How a thread was found that was left a token.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// Parked, and without one.
+    Parked,
+    /// Running. If it runs a guest, it does not look before the guest is interrupted.
+    Running,
+    /// It looks before it goes on, or somebody else makes it ready.
+    Other,
 }
 
 /// Whether a thread runs, and whether it was woken since it last looked.
@@ -151,10 +202,14 @@ impl Phase {
         self.0.load(Ordering::Relaxed) & !Self::TOKEN
     }
 
-    /// Leaves a token. `true` when the thread is parked and it is the caller's to make it ready.
+    /// Leaves a token. When the thread is parked it is the caller's to make it ready.
     #[inline(always)]
-    pub(crate) fn leave_token(&self) -> bool {
-        self.0.fetch_or(Self::TOKEN, Ordering::AcqRel) == Self::PARKED
+    pub(crate) fn leave_token(&self) -> Found {
+        match self.0.fetch_or(Self::TOKEN, Ordering::AcqRel) {
+            Self::PARKED => Found::Parked,
+            before if before & !Self::TOKEN == Self::RUNNING => Found::Running,
+            _ => Found::Other,
+        }
     }
 
     /// Running to parked, unless there is a token: it is taken then, and the answer is `false`.

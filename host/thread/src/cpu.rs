@@ -5,24 +5,23 @@
 #![expect(unsafe_code, reason = "the switch between threads")]
 
 use alloc::boxed::Box;
-use alloc::format;
-use alloc::string::String;
-use alloc::vec::Vec;
 
-use arch::{Clock, Cpu as _, CpuId, IrqsOff, Machine, Nanos};
+use arch::{Clock, Cpu as _, CpuId, IrqsOff, Machine, Nanos, Processors};
 use atomic::{Arc, AtomicPtr, AtomicU32, Ordering};
 use host_sync::{IrqOff, MAX_CPUS, Once, PerCpu, Spin, SpinGuard};
 
-use crate::control::Control;
-use crate::policy::{self, Plan, Policy, Slot, Verdict, Why};
-use crate::roster::{Member, Roster};
+use crate::control::{Control, Found};
+use crate::moves;
+use crate::policy::{Policy, Slot, Verdict, Why};
+use crate::roster::{Leaves, Member, Roster};
 
 /// No slot.
 const NOBODY: u32 = u32::MAX;
 
-static CPUS: PerCpu<Cpu> = PerCpu::new([const { Cpu::new() }; MAX_CPUS]);
+/// Null for those on which threads never started; leaked otherwise.
+static CPUS: PerCpu<AtomicPtr<Cpu>> =
+    PerCpu::new([const { AtomicPtr::new(core::ptr::null_mut()) }; MAX_CPUS]);
 static KICK: Once<fn(CpuId)> = Once::new();
-static PLAN: Once<Plan> = Once::new();
 
 /// One CPU.
 pub(crate) struct Cpu {
@@ -31,20 +30,11 @@ pub(crate) struct Cpu {
     current: AtomicPtr<Control>,
     /// The slot of the thread that was just left, if it has ended; [`NOBODY`] otherwise.
     left_an_ended: AtomicU32,
+    /// The slot of the thread that was just left, if it is to go on elsewhere; [`NOBODY`] otherwise.
+    left_a_mover: AtomicU32,
 }
 
 pub(crate) type RosterGuard<'a> = SpinGuard<'a, Roster, &'a IrqsOff>;
-
-/// Says which policy each CPU begins with, before threads start there. The first word stays.
-pub fn set_plan(plan: Plan) {
-    // A second one would be a bug of start-up; the first one goes on working.
-    let _ = PLAN.set(plan);
-}
-
-/// The policy with which `cpu` begins.
-pub(crate) fn planned(cpu: CpuId) -> Box<dyn Policy> {
-    (PLAN.get().map_or_else(policy::default, |plan| plan.of(cpu)).make)()
-}
 
 /// Names the function that interrupts another CPU so that it calls [`on_kick`]. The first stays.
 pub fn set_kick(kick: fn(CpuId)) {
@@ -53,7 +43,7 @@ pub fn set_kick(kick: fn(CpuId)) {
 }
 
 /// Interrupts another CPU, which then looks who is ready.
-fn kick(cpu: CpuId) {
+pub(crate) fn kick(cpu: CpuId) {
     if let Some(kick) = KICK.get() {
         kick(cpu);
     }
@@ -61,32 +51,97 @@ fn kick(cpu: CpuId) {
 
 /// What the interrupt of [`set_kick`]'s function calls on the CPU that it reaches.
 pub fn on_kick(masked: &IrqsOff) {
+    if !is_started(masked) {
+        return;
+    }
     let mut roster = roster(masked);
+    while let Some(slot) = roster.next_mover() {
+        drop(roster);
+        moves::carry(slot, masked);
+        roster = self::roster(masked);
+    }
     roster.contest(Machine::now(), masked);
+    Machine::nesting(masked).others_ready().set(roster.others_ready());
     roster.set_alarm(masked);
+}
+
+/// What there is of `cpu`.
+///
+/// # Panics
+/// When threads never started there.
+#[inline(always)]
+fn cpu_of(cpu: CpuId) -> &'static Cpu {
+    // SAFETY: null or leaked.
+    unsafe { CPUS.of(cpu).load(Ordering::Acquire).as_ref() }.expect("threads never started on this CPU")
+}
+
+/// What there is of this CPU.
+#[inline(always)]
+fn this(masked: &IrqsOff) -> &'static Cpu {
+    // SAFETY: null or leaked; this CPU itself stored it, or was started after it was.
+    unsafe { CPUS.get(masked).load(Ordering::Relaxed).as_ref() }.expect("threads never started on this CPU")
+}
+
+/// Makes what there is of `cpu`, if there is nothing yet. Says whether there was nothing.
+pub(crate) fn make(cpu: CpuId) -> bool {
+    let slot = CPUS.of(cpu);
+    let missing = slot.load(Ordering::Acquire).is_null();
+    if missing {
+        slot.store(Box::leak(Box::new(Cpu::new())), Ordering::Release);
+    }
+    missing
 }
 
 /// This CPU's lock.
 #[inline(always)]
 pub(crate) fn roster(masked: &IrqsOff) -> RosterGuard<'_> {
-    CPUS.get(masked).roster.lock_masked(masked)
+    this(masked).roster.lock_masked(masked)
 }
 
 /// The lock of `cpu`.
 #[inline(always)]
 pub(crate) fn roster_of(cpu: CpuId, masked: &IrqsOff) -> RosterGuard<'_> {
-    CPUS.of(cpu).roster.lock_masked(masked)
+    cpu_of(cpu).roster.lock_masked(masked)
 }
 
-/// The CPUs on which threads started.
+/// The CPU of a thread, its slot there, and that CPU's lock.
+#[inline(always)]
+pub(crate) fn home<'a>(control: &Control, masked: &'a IrqsOff) -> (CpuId, Slot, RosterGuard<'a>) {
+    loop {
+        if let Some((cpu, slot)) = control.place.get() {
+            let roster = roster_of(cpu, masked);
+            if control.place.get() == Some((cpu, slot)) {
+                return (cpu, slot, roster);
+            }
+        }
+        // It moves.
+        Machine::relax();
+    }
+}
+
+/// The CPUs of this machine on which threads run.
 pub(crate) fn started() -> impl Iterator<Item = CpuId> {
     let all = (0..MAX_CPUS).filter_map(|number| u32::try_from(number).ok()).map(CpuId);
-    all.filter(|cpu| !CPUS.of(*cpu).current.load(Ordering::Acquire).is_null())
+    all.filter(|cpu| {
+        // SAFETY: null or leaked.
+        let found = unsafe { CPUS.of(*cpu).load(Ordering::Acquire).as_ref() };
+        let started = found.is_some_and(|found| !found.current.load(Ordering::Acquire).is_null());
+        started && Machine::is_of_this_machine(*cpu)
+    })
 }
 
 /// Whether threads started on this CPU.
+#[inline(always)]
 pub(crate) fn is_started(masked: &IrqsOff) -> bool {
-    !CPUS.get(masked).current.load(Ordering::Relaxed).is_null()
+    // SAFETY: null or leaked.
+    let found = unsafe { CPUS.get(masked).load(Ordering::Relaxed).as_ref() };
+    found.is_some_and(|found| !found.current.load(Ordering::Relaxed).is_null())
+}
+
+/// Notes who runs on this CPU; nobody once it stops.
+pub(crate) fn set_current(control: Option<&Arc<Control>>, masked: &IrqsOff) {
+    let current = control.map_or(core::ptr::null_mut(), |control| Arc::as_ptr(control).cast_mut());
+    this(masked).current.store(current, Ordering::Release);
 }
 
 /// The running thread.
@@ -95,7 +150,7 @@ pub(crate) fn is_started(masked: &IrqsOff) -> bool {
 /// When threads have not started on this CPU.
 #[inline(always)]
 pub(crate) fn current(masked: &IrqsOff) -> &Control {
-    let current = CPUS.get(masked).current.load(Ordering::Relaxed);
+    let current = this(masked).current.load(Ordering::Relaxed);
     // SAFETY: null, or the control of the running thread, of which its CPU holds a count until it ended
     // and was left. Who asks is that thread, and stays on its CPU while the proof lives.
     unsafe { current.as_ref() }.expect("threads have not started on this CPU")
@@ -114,17 +169,18 @@ pub(crate) fn current_counted() -> Arc<Control> {
 
 /// Makes the flow that runs here, `first`, and the thread `idle`, the threads of this CPU.
 pub(crate) fn begin(first: Member, idle: Member, policy: Box<dyn Policy>, masked: &IrqsOff) {
+    let control = Arc::clone(&first.control);
     let mut roster = roster(masked);
-    roster.running = first.control.slot;
+    roster.running = first.slot();
     roster.priority = first.attributes.priority;
     roster.turn = first.left;
-    roster.idle = idle.control.slot;
-    let current = Arc::as_ptr(&first.control).cast_mut();
+    roster.idle = idle.slot();
     // There is no policy yet that could refuse, and none refuses a thread of the hypervisor's.
     let _ = roster.adopt(first);
     let _ = roster.adopt(idle);
     let _ = roster.set_policy(&mut Some(policy), Machine::now());
-    CPUS.get(masked).current.store(current, Ordering::Release);
+    drop(roster);
+    set_current(Some(&control), masked);
 }
 
 impl Cpu {
@@ -133,16 +189,26 @@ impl Cpu {
             roster: Spin::new(Roster::new()),
             current: AtomicPtr::new(core::ptr::null_mut()),
             left_an_ended: AtomicU32::new(NOBODY),
+            left_a_mover: AtomicU32::new(NOBODY),
         }
     }
 }
 
 /// Lets the next thread run. `why` says why the running one stays ready; its phase is set otherwise.
-/// `roster` is this CPU's.
+/// `roster` is this CPU's. The running thread may come back on another one, if it leaves by itself.
 #[inline(always)]
-pub(crate) fn switch(mut roster: RosterGuard<'_>, now: Nanos, why: Option<Why>, masked: &IrqsOff) {
-    let cpu = CPUS.get(masked);
-    roster.leave(now, why);
+pub(crate) fn switch(
+    mut roster: RosterGuard<'_>,
+    now: Nanos,
+    why: Option<Why>,
+    how: Leaves,
+    masked: &IrqsOff,
+) {
+    let cpu = this(masked);
+    let left = roster.running;
+    if roster.leave(now, why, how) {
+        cpu.left_a_mover.store(left.0, Ordering::Relaxed);
+    }
     let chosen = roster.choose(now);
     let next = roster.arrive(chosen, now, masked);
     Machine::nesting(masked).others_ready().set(roster.others_ready());
@@ -152,7 +218,8 @@ pub(crate) fn switch(mut roster: RosterGuard<'_>, now: Nanos, why: Option<Why>, 
     let Some(next) = next.filter(|next| !core::ptr::eq(*next, from)) else { return };
     cpu.current.store(next.cast_mut(), Ordering::Relaxed);
     // SAFETY: both are threads of this CPU, which holds a count of each until it has ended and was left;
-    // an ended one is buried after the switch. `next` was claimed: it is ready, so it does not run.
+    // an ended one is buried after the switch, and one that moves is taken away after it. `next` was claimed: it
+    // is ready, so it does not run.
     unsafe { (*from).switch_to(&*next, masked) };
     after_switch(masked);
 }
@@ -160,9 +227,12 @@ pub(crate) fn switch(mut roster: RosterGuard<'_>, now: Nanos, why: Option<Why>, 
 /// What the thread that now runs does for the one that was left.
 #[inline(always)]
 pub(crate) fn after_switch(masked: &IrqsOff) {
-    let left = &CPUS.get(masked).left_an_ended;
-    if left.load(Ordering::Relaxed) != NOBODY {
-        note_ended(Slot(left.swap(NOBODY, Ordering::Relaxed)), masked);
+    let cpu = this(masked);
+    if cpu.left_an_ended.load(Ordering::Relaxed) != NOBODY {
+        note_ended(Slot(cpu.left_an_ended.swap(NOBODY, Ordering::Relaxed)), masked);
+    }
+    if cpu.left_a_mover.load(Ordering::Relaxed) != NOBODY {
+        moves::carry(Slot(cpu.left_a_mover.swap(NOBODY, Ordering::Relaxed)), masked);
     }
 }
 
@@ -184,88 +254,55 @@ fn note_ended(slot: Slot, masked: &IrqsOff) {
 
 /// Ends the running thread.
 pub(crate) fn end(masked: &IrqsOff) -> ! {
-    let cpu = CPUS.get(masked);
-    let roster = cpu.roster.lock_masked(masked);
+    let cpu = this(masked);
+    let mut roster = cpu.roster.lock_masked(masked);
     current(masked).state.end();
-    cpu.left_an_ended.store(current(masked).slot.0, Ordering::Relaxed);
-    switch(roster, Machine::now(), None, masked);
+    let own = roster.running;
+    roster.want(own, None);
+    cpu.left_an_ended.store(own.0, Ordering::Relaxed);
+    switch(roster, Machine::now(), None, Leaves::ByItself, masked);
     unreachable!("a thread that ended ran again")
 }
 
 /// Frees what threads that ended on this CPU leave behind: their stacks now, the rest when the last
 /// handle of them is gone. From threads only: interrupts must not free memory.
 pub(crate) fn bury() {
-    while let Some(member) = take_ended() {
+    let here = Machine::id(&IrqsOff::now());
+    bury_of(here);
+}
+
+/// The same for all CPUs.
+pub(crate) fn bury_all() {
+    started().for_each(bury_of);
+}
+
+fn bury_of(cpu: CpuId) {
+    while let Some(member) = take_ended(cpu) {
         let control = member.control;
         // SAFETY: the thread ended and was left before its slot came into `ended`, and left that once.
         let _stack = unsafe { control.take_stack() };
         let masked = IrqsOff::now();
         crate::time::disarm(&mut control.alarm.lock_masked(&masked), &masked);
-        roster(&masked).ghosts.push(control);
+        roster_of(cpu, &masked).ghosts.push(control);
     }
-    while let Some(control) = take_ghost() {
+    while let Some(control) = take_ghost(cpu) {
         drop(control);
     }
 }
 
-fn take_ended() -> Option<Member> {
+fn take_ended(cpu: CpuId) -> Option<Member> {
     let masked = IrqsOff::now();
-    let mut roster = roster(&masked);
+    let mut roster = roster_of(cpu, &masked);
     let slot = roster.ended.pop()?;
     roster.remove(slot)
 }
 
 /// A thread that ended and of which nobody has a handle any more.
-fn take_ghost() -> Option<Arc<Control>> {
-    let masked = IrqsOff::now();
-    let mut roster = roster(&masked);
-    let forgotten = roster.ghosts.iter().position(|control| Arc::strong_count(control) == 1)?;
-    Some(roster.ghosts.swap_remove(forgotten))
-}
-
-/// Exchanges the policy of `cpu`: it begins with all who are ready, in no particular order.
-///
-/// # Errors
-/// It does not take on a thread that is there, which the text names; the policy stays what it was.
-pub fn set_policy(cpu: CpuId, policy: Box<dyn Policy>) -> Result<(), String> {
+fn take_ghost(cpu: CpuId) -> Option<Arc<Control>> {
     let masked = IrqsOff::now();
     let mut roster = roster_of(cpu, &masked);
-    let mut policy = Some(policy);
-    let result = roster.set_policy(&mut policy, Machine::now());
-    drop(roster);
-    look_again(cpu, &masked);
-    drop(masked);
-    preempt_here();
-    drop(policy);
-    result.map_err(|(control, why)| format!("{}: {why}", control.name))
-}
-
-/// What there is to say of a CPU's policy.
-#[derive(Clone, Debug)]
-pub struct PolicyState {
-    /// The CPU.
-    pub cpu: CpuId,
-    /// The name by which the policy is chosen.
-    pub name: &'static str,
-    /// What it shows of itself.
-    pub state: String,
-    /// How many of its answers were no answers: threads that are not ready. The mechanism does not follow those.
-    pub faults: u64,
-}
-
-/// The policies of all CPUs.
-pub fn policies() -> Vec<PolicyState> {
-    let state = |cpu| {
-        // Made before the lock is taken, long enough for what policies have to say.
-        let mut text = String::with_capacity(256);
-        let masked = IrqsOff::now();
-        let roster = roster_of(cpu, &masked);
-        let name = roster.policy.as_ref().map_or("none", |policy| policy.name());
-        // A `String` takes everything.
-        let _ = roster.policy.as_ref().map_or(Ok(()), |policy| policy.show(&mut text));
-        PolicyState { cpu, name, state: text, faults: roster.faults }
-    };
-    started().map(state).collect()
+    let forgotten = roster.ghosts.iter().position(|control| Arc::strong_count(control) == 1)?;
+    Some(roster.ghosts.swap_remove(forgotten))
 }
 
 /// Has `cpu` look again who is ready.
@@ -280,8 +317,10 @@ pub(crate) fn look_again(cpu: CpuId, masked: &IrqsOff) {
 /// Wakes a thread.
 #[inline(always)]
 pub(crate) fn wake(control: &Control) {
-    if !control.state.leave_token() {
-        return;
+    match control.state.leave_token() {
+        Found::Parked => {}
+        Found::Running if control.is_vcpu => return call_out(control),
+        Found::Running | Found::Other => return,
     }
     let masked = IrqsOff::now();
     make_ready(control, &masked);
@@ -301,20 +340,34 @@ pub(crate) fn wake(control: &Control) {
     // Else the last guard against preemption switches.
 }
 
+/// Brings a thread out of its guest, if it runs on another CPU. It was running when it was left its token, and
+/// what it is to look at was stored before: so either it looks after that, or it is interrupted.
+fn call_out(control: &Control) {
+    let masked = IrqsOff::now();
+    // While it moves it is out of its guest, and looks before it enters again.
+    if let Some((home, _)) = control.place.get()
+        && home != Machine::id(&masked)
+    {
+        kick(home);
+    }
+}
+
 /// Makes a thread ready that was parked and that the caller has left the deciding token.
 #[inline(always)]
 fn make_ready(control: &Control, masked: &IrqsOff) {
-    let mut roster = roster_of(control.home, masked);
+    let (home, slot, mut roster) = home(control, masked);
+    let alone = !roster.others_ready();
     control.state.make_ready();
     let now = Machine::now();
-    roster.enlist(control.slot, now);
-    if control.home == Machine::id(masked) {
+    roster.enlist(slot, now);
+    if home == Machine::id(masked) {
         Machine::nesting(masked).others_ready().set(true);
         roster.contest(now, masked);
         roster.set_alarm(masked);
-    } else if roster.contested(now) != Verdict::Alone.lasting() {
+    } else if roster.contested(now) != Verdict::Alone.lasting() || alone {
+        // Also when a more urgent one runs alone there: its waits are to be noticed from now on.
         drop(roster);
-        kick(control.home);
+        kick(home);
     }
 }
 
@@ -326,12 +379,19 @@ pub(crate) fn ring<'a>(
     now: Nanos,
     masked: &'a IrqsOff,
 ) -> RosterGuard<'a> {
-    if !control.state.leave_token() {
-        return roster;
+    match control.state.leave_token() {
+        Found::Parked => {}
+        Found::Running if control.is_vcpu => {
+            call_out(control);
+            return roster;
+        }
+        Found::Running | Found::Other => return roster,
     }
-    if control.home == Machine::id(masked) {
+    if let Some((home, slot)) = control.place.get()
+        && home == Machine::id(masked)
+    {
         control.state.make_ready();
-        roster.enlist(control.slot, now);
+        roster.enlist(slot, now);
         Machine::nesting(masked).others_ready().set(true);
         roster.contest(now, masked);
         return roster;
@@ -343,9 +403,30 @@ pub(crate) fn ring<'a>(
 
 /// Lets a more urgent thread run, or an equal one when the running one's turn is over.
 fn preempt(masked: &IrqsOff) {
+    preempt_as(Leaves::Interrupted, masked);
+}
+
+fn preempt_as(how: Leaves, masked: &IrqsOff) {
     let roster = roster(masked);
     let why = if roster.turn_over { Why::TurnOver } else { Why::Preempted };
-    switch(roster, Machine::now(), Some(why), masked);
+    switch(roster, Machine::now(), Some(why), how, masked);
+}
+
+/// Takes the interrupts that are pending, and lets a more urgent thread run if one of them made it ready. The
+/// running thread may go on on another CPU: it is in the middle of nothing that is this CPU's, as when it parks.
+#[inline(always)]
+pub fn take_interrupts(masked: IrqsOff) -> IrqsOff {
+    // The interrupt leaves the switch to us.
+    Machine::nesting(&masked).preempt_off().set(1);
+    drop(masked);
+    Machine::take_pending();
+    let masked = IrqsOff::now();
+    let nesting = Machine::nesting(&masked);
+    nesting.preempt_off().set(0);
+    if nesting.resched().get() {
+        preempt_as(Leaves::ByItself, &masked);
+    }
+    masked
 }
 
 /// Switches threads if a switch was asked for and none of the running thread's guards forbids it. To be

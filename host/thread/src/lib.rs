@@ -20,17 +20,24 @@ extern crate std;
 
 mod control;
 mod cpu;
+mod cpuset;
 mod line;
+mod moves;
 mod mutex;
+mod plan;
+pub mod processors;
 mod roster;
 mod stack;
 mod thread;
 pub mod time;
 mod wait;
 
-pub use cpu::{PolicyState, on_kick, policies, preempt_if_asked, set_kick, set_plan, set_policy};
+pub use cpu::{on_kick, preempt_if_asked, set_kick, take_interrupts};
+pub use cpuset::CpuSet;
 pub use host_sched as policy;
+pub use moves::{AffinityError, online};
 pub use mutex::{Mutex, MutexGuard};
+pub use plan::{PolicyState, policies, set_plan, set_policy};
 pub use policy::{Attributes, Kind, Priority};
 pub use thread::{
     Info, Options, SpawnError, State, Stats, Thread, ThreadId, Woken, current, exit, list, park, park_until,

@@ -4,16 +4,16 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use arch::{Clock, Cpu as _, IrqsOff, Machine, Nanos};
+use arch::{Clock, Cpu as _, CpuId, IrqsOff, Machine, Nanos};
 use atomic::{Arc, Ordering};
 use timers::Queue;
 
-use crate::Stats;
 use crate::control::{Control, Phase};
 use crate::policy::{
     Attributes, Contest, Hint, NEVER, Policy, Priority, Refused, Running, Slot, Verdict, Why,
 };
 use crate::time::Due;
+use crate::{CpuSet, Stats};
 
 /// No policy is asked again by the alarm sooner than this: one that names points that have passed must not take
 /// the whole CPU.
@@ -32,6 +32,8 @@ pub(crate) struct Roster {
     /// How long its turn may be, counted from when somebody else waits for it.
     pub(crate) turn: Nanos,
     pub(crate) idle: Slot,
+    /// The end of the idle thread's stack.
+    pub(crate) idle_top: usize,
     /// When the running thread's turn is over; [`NEVER`] while nobody waits for it.
     pub(crate) turn_ends: Nanos,
     /// Its turn is over, and the switch could not be made yet.
@@ -49,6 +51,10 @@ pub(crate) struct Roster {
     pub(crate) ghosts: Vec<Arc<Control>>,
     /// Answers of the policy that were no answers.
     pub(crate) faults: u64,
+    /// How many of the members are to go on on another CPU.
+    pub(crate) movers: u32,
+    /// No thread comes here any more: the CPU stops.
+    pub(crate) closed: bool,
 }
 
 /// A thread, as its CPU sees it.
@@ -57,15 +63,51 @@ pub(crate) struct Member {
     pub(crate) attributes: Attributes,
     /// What is left of its turn.
     pub(crate) left: Nanos,
+    /// Where it may run.
+    pub(crate) affinity: CpuSet,
+    /// Where it is to go on.
+    pub(crate) wants: Option<CpuId>,
+    /// It gave the CPU up by itself, or never had it: nothing that it is in the middle of is this CPU's.
+    pub(crate) settled: bool,
     /// Since when it is in its phase.
     since: Nanos,
     stats: Stats,
 }
 
+/// How a thread leaves its CPU.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leaves {
+    /// It gives it up: it may go on elsewhere.
+    ByItself,
+    /// In the middle of something.
+    Interrupted,
+}
+
 impl Member {
     pub(crate) fn new(control: Arc<Control>, attributes: Attributes) -> Self {
         let since = Machine::now();
-        Self { control, attributes, left: attributes.time_slice, since, stats: Stats::default() }
+        Self {
+            control,
+            attributes,
+            left: attributes.time_slice,
+            affinity: CpuSet::ALL,
+            wants: None,
+            settled: true,
+            since,
+            stats: Stats::default(),
+        }
+    }
+
+    /// Its slot. Whoever sees a member has the lock of its CPU, so it does not move.
+    #[inline(always)]
+    pub(crate) fn slot(&self) -> Slot {
+        self.control.place.get().map_or(Slot(u32::MAX), |(_, slot)| slot)
+    }
+
+    /// Whether it is to be taken elsewhere, and can be right now.
+    pub(crate) fn can_leave(&self) -> bool {
+        let phase = self.control.state.get();
+        self.wants.is_some() && self.settled && (phase == Phase::READY || phase == Phase::PARKED)
     }
 
     #[inline(always)]
@@ -100,6 +142,7 @@ impl Roster {
             since: Nanos(0),
             turn: NEVER,
             idle: Slot(1),
+            idle_top: 0,
             turn_ends: NEVER,
             turn_over: false,
             again: NEVER,
@@ -108,6 +151,8 @@ impl Roster {
             ended: Vec::new(),
             ghosts: Vec::new(),
             faults: 0,
+            movers: 0,
+            closed: false,
         }
     }
 
@@ -123,21 +168,61 @@ impl Roster {
     /// # Errors
     /// The policy does not take it on. The caller has a count of its control, so that nothing is freed here.
     pub(crate) fn adopt(&mut self, member: Member) -> Result<(), Refused> {
-        let Slot(slot) = member.control.slot;
-        let slots = self.members.len().max(slot as usize + 1);
+        let slot = member.slot();
+        self.admit(slot, &member.attributes)?;
+        self.seat(slot, member);
+        Ok(())
+    }
+
+    /// Makes room for a thread at `slot`, and asks the policy.
+    ///
+    /// # Errors
+    /// The policy does not take it on.
+    pub(crate) fn admit(&mut self, slot: Slot, attributes: &Attributes) -> Result<(), Refused> {
+        self.make_room(slot.0 as usize + 1);
+        match &mut self.policy {
+            Some(policy) if slot != self.idle => policy.enrol(slot, attributes),
+            _ => Ok(()),
+        }
+    }
+
+    /// Puts a thread that was admitted at its slot.
+    pub(crate) fn seat(&mut self, slot: Slot, member: Member) {
+        self.movers += u32::from(member.wants.is_some());
+        if let Some(place) = self.members.get_mut(slot.0 as usize) {
+            *place = Some(member);
+        }
+    }
+
+    /// Room for slots 0 to `slots` - 1.
+    pub(crate) fn make_room(&mut self, slots: usize) {
+        let slots = self.members.len().max(slots);
         self.members.resize_with(slots, || None);
         self.ended.reserve(slots - self.ended.len().min(slots));
         self.reserve_timers();
         if let Some(policy) = &mut self.policy {
             policy.reserve(slots);
-            if member.control.slot != self.idle {
-                policy.enrol(member.control.slot, &member.attributes)?;
-            }
         }
-        if let Some(place) = self.members.get_mut(slot as usize) {
-            *place = Some(member);
+    }
+
+    /// Says where a thread is to go on.
+    pub(crate) fn want(&mut self, slot: Slot, to: Option<CpuId>) {
+        let Some(member) = self.members.get_mut(slot.0 as usize).and_then(Option::as_mut) else { return };
+        let before = core::mem::replace(&mut member.wants, to).is_some();
+        self.movers = self.movers + u32::from(to.is_some()) - u32::from(before);
+    }
+
+    /// A thread that is to go on elsewhere, and can.
+    pub(crate) fn next_mover(&self) -> Option<Slot> {
+        if self.movers == 0 {
+            return None;
         }
-        Ok(())
+        self.members().find(|member| member.can_leave()).map(Member::slot)
+    }
+
+    /// Whether the running thread is to go on elsewhere.
+    pub(crate) fn running_moves(&self) -> bool {
+        self.movers != 0 && self.member(self.running).is_some_and(|member| member.wants.is_some())
     }
 
     /// Takes a thread that ended, or that moves, off the books.
@@ -145,7 +230,9 @@ impl Roster {
         if let Some(policy) = &mut self.policy {
             policy.expel(slot);
         }
-        self.members.get_mut(slot.0 as usize)?.take()
+        let member = self.members.get_mut(slot.0 as usize)?.take()?;
+        self.movers -= u32::from(member.wants.is_some());
+        Some(member)
     }
 
     /// Exchanges the policy for `new`: it begins with all who are ready, in no particular order. What is left in
@@ -160,12 +247,12 @@ impl Roster {
     ) -> Result<(), (Arc<Control>, Refused)> {
         let Some(policy) = new else { return Ok(()) };
         policy.reserve(self.members.len());
-        for member in self.members().filter(|member| member.control.slot != self.idle) {
+        for member in self.members().filter(|member| member.slot() != self.idle) {
             policy
-                .enrol(member.control.slot, &member.attributes)
+                .enrol(member.slot(), &member.attributes)
                 .map_err(|why| (Arc::clone(&member.control), why))?;
             if member.control.state.get() == Phase::READY {
-                policy.ready(member.control.slot, member.hint(Why::Woken), now);
+                policy.ready(member.slot(), member.hint(Why::Woken), now);
             }
         }
         self.counts_time = policy.counts_time();
@@ -199,6 +286,14 @@ impl Roster {
         member.stats.parked = member.stats.parked.after(now.since(member.since));
         member.since = now;
         let hint = member.hint(Why::Woken);
+        if let Some(policy) = &mut self.policy {
+            policy.ready(slot, hint, now);
+        }
+    }
+
+    /// Tells the policy of a thread that was ready on another CPU.
+    pub(crate) fn enlist_moved(&mut self, slot: Slot, now: Nanos) {
+        let Some(hint) = self.member(slot).map(|member| member.hint(Why::Woken)) else { return };
         if let Some(policy) = &mut self.policy {
             policy.ready(slot, hint, now);
         }
@@ -252,6 +347,11 @@ impl Roster {
     pub(crate) fn contest(&mut self, now: Nanos, masked: &IrqsOff) {
         let Contest { verdict, again } = self.contested(now);
         self.again = if again == NEVER { NEVER } else { again.max(now.after(AGAIN)) };
+        if self.running_moves() {
+            // It is taken away as soon as it gives the CPU up; until then it is reminded.
+            Machine::nesting(masked).resched().set(true);
+            self.again = now.after(AGAIN);
+        }
         match verdict {
             Verdict::Alone => {}
             Verdict::Share => {
@@ -330,12 +430,17 @@ impl Roster {
         self.idle
     }
 
-    /// The running thread stops running; `why` when it is still ready.
+    /// The running thread stops running; `why` when it is still ready. Says whether it is to be taken to another
+    /// CPU once it was left.
     #[inline(always)]
-    pub(crate) fn leave(&mut self, now: Nanos, why: Option<Why>) {
+    pub(crate) fn leave(&mut self, now: Nanos, why: Option<Why>, how: Leaves) -> bool {
         let (running, turn_ends) = (self.running, self.turn_ends);
         let (is_idle, counts_time) = (running == self.idle, self.counts_time);
-        let Some(member) = self.members.get_mut(running.0 as usize).and_then(Option::as_mut) else { return };
+        let Some(member) = self.members.get_mut(running.0 as usize).and_then(Option::as_mut) else {
+            return false;
+        };
+        member.settled = how == Leaves::ByItself;
+        let moves = member.settled && member.wants.is_some();
         member.stats.running = member.stats.running.after(now.since(member.since));
         member.since = now;
         member.left = match why {
@@ -353,10 +458,12 @@ impl Roster {
             let hint = member.hint(why);
             if let Some(policy) = &mut self.policy
                 && !is_idle
+                && !moves
             {
                 policy.ready(running, hint, now);
             }
         }
+        moves
     }
 
     /// `next`, which was claimed, starts running. Where it is.

@@ -1,7 +1,7 @@
 //! Threads, as everybody sees them.
 
 use alloc::boxed::Box;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -10,11 +10,11 @@ use atomic::{Arc, AtomicU64, Ordering};
 use host_sync::might_sleep;
 
 use crate::control::{Body, Control, Parts, Phase};
-use crate::cpu;
 use crate::policy::{Attributes, Kind, Priority, Refused, Slot, Why};
-use crate::roster::Member;
+use crate::roster::{Leaves, Member};
 use crate::stack::Stack;
 use crate::time::{self, Due};
+use crate::{CpuSet, cpu, moves, plan};
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
@@ -31,6 +31,8 @@ pub struct Options {
     pub stack: usize,
     /// How it is scheduled.
     pub attributes: Attributes,
+    /// Where it may run.
+    pub affinity: CpuSet,
 }
 
 impl Options {
@@ -39,7 +41,8 @@ impl Options {
 
     /// A system thread of the default priority.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), stack: Self::STACK, attributes: Attributes::new(Kind::System) }
+        let attributes = Attributes::new(Kind::System);
+        Self { name: name.into(), stack: Self::STACK, attributes, affinity: CpuSet::ALL }
     }
     /// With this priority.
     pub fn priority(self, priority: Priority) -> Self {
@@ -57,6 +60,10 @@ impl Options {
     pub fn kind(self, kind: Kind) -> Self {
         Self { attributes: Attributes { kind, ..self.attributes }, ..self }
     }
+    /// On one of these CPUs.
+    pub fn affinity(self, affinity: CpuSet) -> Self {
+        Self { affinity, ..self }
+    }
     /// Scheduled like this.
     pub fn attributes(self, attributes: Attributes) -> Self {
         Self { attributes, ..self }
@@ -70,6 +77,8 @@ pub enum SpawnError {
     NoMemory,
     /// The policy of its CPU does not take it on.
     Refused(CpuId, Refused),
+    /// None of the CPUs on which it may run is online: their set, as it is printed.
+    NotOnline(String),
 }
 
 impl fmt::Display for SpawnError {
@@ -77,6 +86,7 @@ impl fmt::Display for SpawnError {
         match self {
             Self::NoMemory => f.write_str("no memory for a thread's stack"),
             Self::Refused(cpu, why) => write!(f, "{cpu} does not take it on: {why}"),
+            Self::NotOnline(set) => write!(f, "none of the CPUs {set} is online"),
         }
     }
 }
@@ -136,6 +146,8 @@ pub struct Info {
     pub name: String,
     /// The CPU that runs it.
     pub cpu: CpuId,
+    /// Where it may run.
+    pub affinity: CpuSet,
     /// How it is scheduled.
     pub attributes: Attributes,
     /// What it is doing.
@@ -146,7 +158,7 @@ pub struct Info {
 
 /// A handle of a thread. The thread runs on when the last handle goes.
 #[derive(Clone)]
-pub struct Thread(Arc<Control>);
+pub struct Thread(pub(crate) Arc<Control>);
 
 /// Makes the flow that calls this the first thread, "init", of this CPU, and makes its idle thread.
 /// Nothing happens when threads have started here already.
@@ -162,19 +174,22 @@ pub fn start() -> Result<(), SpawnError> {
     // Nobody goes on with this one: it is overwritten by the first switch, which leaves the flow in it.
     let placeholder = prepare(&stack);
     let saved = prepare(&stack);
-    let body: Body = Box::new(idle);
+    let body: Body = Box::new(|| idle());
+    let idle_top = stack.top().expose_provenance();
 
-    let init = Parts { phase: Phase::RUNNING, body: None, saved: placeholder, stack: None };
-    let idle = Parts { phase: Phase::READY, body: Some(body), saved, stack: Some(stack) };
+    let init = Parts { is_vcpu: false, phase: Phase::RUNNING, body: None, saved: placeholder, stack: None };
+    let idle = Parts { is_vcpu: false, phase: Phase::READY, body: Some(body), saved, stack: Some(stack) };
     let masked = IrqsOff::now();
     let home = Machine::id(&masked);
+    cpu::make(home);
+    cpu::roster(&masked).idle_top = idle_top;
     let member = |name: &str, slot, parts, kind, priority| {
         let control = Control::new(next_id(), name.into(), home, slot, parts);
         Member::new(Arc::new(control), Attributes { priority, ..Attributes::new(kind) })
     };
     let first = member("init", Slot(0), init, Kind::System, Priority::DEFAULT);
     let idle = member("idle", Slot(1), idle, Kind::Idle, Priority::LOWEST);
-    cpu::begin(first, idle, cpu::planned(home), &masked);
+    cpu::begin(first, idle, plan::planned(home), &masked);
     Ok(())
 }
 
@@ -184,17 +199,23 @@ pub fn start() -> Result<(), SpawnError> {
 /// When there is no memory for its stack, or the policy does not take it on.
 pub fn spawn(options: Options, body: Box<dyn FnOnce() + Send>) -> Result<Thread, SpawnError> {
     // Memory of threads that ended is used first.
-    cpu::bury();
+    cpu::bury_all();
     let stack = Stack::new(options.stack).map_err(|_| SpawnError::NoMemory)?;
     let saved = prepare(&stack);
-    let parts = Parts { phase: Phase::PARKED, body: Some(body), saved, stack: Some(stack) };
+    let is_vcpu = options.attributes.kind == Kind::Vcpu;
+    let parts = Parts { is_vcpu, phase: Phase::PARKED, body: Some(body), saved, stack: Some(stack) };
     let id = next_id();
+    let here = Machine::id(&IrqsOff::now());
+    let alone = !is_vcpu && options.affinity.contains(here);
+    let home = if alone { moves::open(here) } else { moves::best(options.affinity, here) };
+    let home = home.ok_or_else(|| SpawnError::NotOnline(options.affinity.to_string()))?;
 
     let masked = IrqsOff::now();
-    let mut roster = cpu::roster(&masked);
-    let home = Machine::id(&masked);
+    let mut roster = cpu::roster_of(home, &masked);
     let control = Arc::new(Control::new(id, options.name, home, roster.free_slot(), parts));
-    let adopted = roster.adopt(Member::new(Arc::clone(&control), options.attributes));
+    let mut member = Member::new(Arc::clone(&control), options.attributes);
+    member.affinity = options.affinity;
+    let adopted = roster.adopt(member);
     drop(roster);
     drop(masked);
     adopted.map_err(|why| SpawnError::Refused(home, why))?;
@@ -202,12 +223,12 @@ pub fn spawn(options: Options, body: Box<dyn FnOnce() + Send>) -> Result<Thread,
     Ok(Thread(control))
 }
 
-fn next_id() -> u64 {
+pub(crate) fn next_id() -> u64 {
     NEXT_ID.fetch_add(1, Ordering::Relaxed)
 }
 
 #[expect(unsafe_code, reason = "the contract asks for a stack of the thread's own")]
-fn prepare(stack: &Stack) -> Saved {
+pub(crate) fn prepare(stack: &Stack) -> Saved {
     // SAFETY: the stack is owned by the thread, which keeps it until it has ended and was left.
     unsafe { Machine::prepare(stack.top(), first_step, 0) }
 }
@@ -237,11 +258,12 @@ pub fn exit() -> ! {
 }
 
 /// Runs when nobody else does.
-fn idle() {
+pub(crate) fn idle() -> ! {
     loop {
         cpu::bury();
         let masked = IrqsOff::now();
         if !Machine::nesting(&masked).resched().get() {
+            crate::processors::stop_if_asked(&masked);
             Machine::wait(&masked);
         }
         // What ended the wait is taken here, and switches.
@@ -269,7 +291,7 @@ pub fn list() -> Vec<Info> {
     let mut all = Vec::new();
     for at in cpu::started() {
         // First the handles alone: what allocates comes when the lock is free again.
-        let mut found: Vec<(Arc<Control>, Attributes, Stats)> = Vec::new();
+        let mut found: Vec<(Arc<Control>, CpuSet, Attributes, Stats)> = Vec::new();
         loop {
             let masked = IrqsOff::now();
             let roster = cpu::roster_of(at, &masked);
@@ -281,17 +303,16 @@ pub fn list() -> Vec<Info> {
                 continue;
             }
             let now = Machine::now();
-            found.extend(
-                roster
-                    .members()
-                    .map(|member| (Arc::clone(&member.control), member.attributes, member.stats(now))),
-            );
+            found.extend(roster.members().map(|member| {
+                (Arc::clone(&member.control), member.affinity, member.attributes, member.stats(now))
+            }));
             break;
         }
-        all.extend(found.into_iter().map(|(control, attributes, stats)| Info {
+        all.extend(found.into_iter().map(|(control, affinity, attributes, stats)| Info {
             id: ThreadId(control.id),
             name: control.name.clone(),
-            cpu: control.home,
+            cpu: at,
+            affinity,
             attributes,
             state: State::of(&control),
             stats,
@@ -308,7 +329,7 @@ pub fn park() {
     let masked = IrqsOff::now();
     let roster = cpu::roster(&masked);
     if cpu::current(&masked).state.park() {
-        cpu::switch(roster, Machine::now(), None, &masked);
+        cpu::switch(roster, Machine::now(), None, Leaves::ByItself, &masked);
     }
 }
 
@@ -317,22 +338,24 @@ pub fn park_until(at: Nanos) -> Woken {
     might_sleep();
     let masked = IrqsOff::now();
     let now = Machine::now();
-    let mut roster = cpu::roster(&masked);
     let me = cpu::current(&masked);
     if now >= at {
         return Woken::ByTime;
     }
-    let control = roster.member(me.slot).map(|member| Arc::clone(&member.control));
+    let mut deadline = me.deadline.lock_masked(&masked);
+    let mut roster = cpu::roster(&masked);
+    let control = roster.member(roster.running).map(|member| Arc::clone(&member.control));
     let Some(control) = control.filter(|_| me.state.park()) else { return Woken::ByWake };
     me.timed_out.store(false, Ordering::Relaxed);
     let key = roster.timers.insert(at.0, Due::Park(control));
-    cpu::switch(roster, now, None, &masked);
+    *deadline = Some((Machine::id(&masked), key));
+    drop(deadline);
+    cpu::switch(roster, now, None, Leaves::ByItself, &masked);
     if me.timed_out.load(Ordering::Relaxed) {
         return Woken::ByTime;
     }
     // The alarm may stay set: it rings for nothing at worst.
-    let due = cpu::roster(&masked).timers.cancel(key);
-    drop(due);
+    time::forget(&mut me.deadline.lock_masked(&masked), &masked);
     Woken::ByWake
 }
 
@@ -354,7 +377,7 @@ pub fn yield_now() {
     might_sleep();
     let masked = IrqsOff::now();
     let roster = cpu::roster(&masked);
-    cpu::switch(roster, Machine::now(), Some(Why::TurnOver), &masked);
+    cpu::switch(roster, Machine::now(), Some(Why::TurnOver), Leaves::ByItself, &masked);
 }
 
 impl Thread {
@@ -386,7 +409,7 @@ impl Thread {
     /// Waits until it has ended, and its stack is free.
     pub fn join(&self) {
         self.0.ended.wait();
-        cpu::bury();
+        cpu::bury_all();
     }
 
     /// The name it was given.
@@ -401,7 +424,7 @@ impl Thread {
 
     /// The CPU that runs it.
     pub fn cpu(&self) -> CpuId {
-        self.0.home
+        cpu::home(&self.0, &IrqsOff::now()).0
     }
 
     /// What it is doing.
@@ -437,14 +460,14 @@ impl Thread {
     /// The policy of its CPU does not take it on like this; it is scheduled as before.
     pub fn change(&self, change: impl FnOnce(&mut Attributes)) -> Result<(), Refused> {
         let masked = IrqsOff::now();
-        let mut roster = cpu::roster_of(self.0.home, &masked);
-        let known = roster.member(self.0.slot).filter(|member| Arc::ptr_eq(&member.control, &self.0));
+        let (home, slot, mut roster) = cpu::home(&self.0, &masked);
+        let known = roster.member(slot).filter(|member| Arc::ptr_eq(&member.control, &self.0));
         let Some(member) = known else { return Ok(()) };
         let mut attributes = member.attributes;
         change(&mut attributes);
-        let result = roster.set_attributes(self.0.slot, attributes, Machine::now());
+        let result = roster.set_attributes(slot, attributes, Machine::now());
         drop(roster);
-        cpu::look_again(self.0.home, &masked);
+        cpu::look_again(home, &masked);
         drop(masked);
         cpu::preempt_here();
         result
@@ -452,8 +475,8 @@ impl Thread {
 
     fn member<R>(&self, of: impl FnOnce(&Member) -> R) -> Option<R> {
         let masked = IrqsOff::now();
-        let roster = cpu::roster_of(self.0.home, &masked);
-        let member = roster.member(self.0.slot)?;
+        let (_, slot, roster) = cpu::home(&self.0, &masked);
+        let member = roster.member(slot)?;
         Arc::ptr_eq(&member.control, &self.0).then(|| of(member))
     }
 }

@@ -130,6 +130,53 @@ impl Drop for Timer {
     }
 }
 
+/// Takes an alarm out of its CPU's queue, if it still waits there, and leaves that CPU's alarm as it is.
+pub(crate) fn forget(armed: &mut Option<(CpuId, Key)>, masked: &IrqsOff) {
+    if let Some((at, key)) = armed.take() {
+        let due = cpu::roster_of(at, masked).timers.cancel(key);
+        // Never the last count: the caller has one of its own.
+        drop(due);
+    }
+}
+
+/// An alarm that a thread has in the queue of `from` follows it to `to`. `from` is this CPU.
+pub(crate) fn rehome(armed: &Spin<Option<(CpuId, Key)>, IrqOff>, from: CpuId, to: CpuId, masked: &IrqsOff) {
+    let mut armed = armed.lock_masked(masked);
+    let Some((at, key)) = *armed else { return };
+    if at != from || from == to {
+        return;
+    }
+    let mut roster = cpu::roster_of(from, masked);
+    let found = roster.timers.deadline(key).and_then(|when| Some((when, roster.timers.cancel(key)?)));
+    roster.set_alarm(masked);
+    drop(roster);
+    let Some((when, due)) = found else { return };
+    let key = cpu::roster_of(to, masked).timers.insert(when, due);
+    *armed = Some((to, key));
+}
+
+/// All that waits in the queue of `from`, which is this CPU and stops, waits in that of `to` from now on.
+pub(crate) fn hand_over(from: CpuId, to: CpuId, masked: &IrqsOff) {
+    loop {
+        let mut roster = cpu::roster_of(from, masked);
+        let Some(when) = roster.timers.next_deadline() else { return };
+        let Some(due) = roster.timers.pop_due(u64::MAX) else { return };
+        drop(roster);
+        // Nobody else puts anything into this queue, so what is armed here is what was just taken out.
+        let move_to = |armed: &Spin<Option<(CpuId, Key)>, IrqOff>, due| {
+            let mut armed = armed.lock_masked(masked);
+            if armed.is_some_and(|(at, _)| at == from) {
+                *armed = Some((to, cpu::roster_of(to, masked).timers.insert(when, due)));
+            }
+        };
+        match due {
+            Due::Park(control) => move_to(&control.clone().deadline, Due::Park(control)),
+            Due::Alarm(control) => move_to(&control.clone().alarm, Due::Alarm(control)),
+            Due::Call(timer) => move_to(&timer.clone().armed, Due::Call(timer)),
+        }
+    }
+}
+
 /// Takes an alarm or a timer out of its CPU's queue, if it still waits there.
 pub(crate) fn disarm(armed: &mut Option<(CpuId, Key)>, masked: &IrqsOff) {
     if let Some((at, key)) = armed.take() {

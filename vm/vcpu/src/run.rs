@@ -114,16 +114,23 @@ impl<C: GuestCpu<Machine = Machine>> Runner<C> {
         if self.own.is_suspended() && self.mailbox.asked().is_nothing() && !self.rouse() {
             return Stop::Idle;
         }
+        let mut masked = IrqsOff::now();
         loop {
-            let masked = IrqsOff::now();
             let asked = self.mailbox.asked();
             if !asked.is_nothing() {
                 return Stop::Asked(asked);
             }
             let exit = self.cpu.enter(&self.space, &masked);
-            drop(masked); // the host interrupt that brought us back is taken here
             let kind = ExitKind::of(&exit);
             self.exits.count(kind);
+            if matches!(exit, Exit::Host) {
+                // The host interrupt that brought us back is taken here, and the thread may go on elsewhere.
+                drop(host_thread::take_interrupts(masked));
+                self.tell_stolen();
+                masked = IrqsOff::now();
+                continue;
+            }
+            drop(masked);
             let begun = ExitStats::begin();
             let flow = self.settle(exit);
             if let Some(begun) = begun {
@@ -132,6 +139,7 @@ impl<C: GuestCpu<Machine = Machine>> Runner<C> {
             if let Break(stop) = flow {
                 return stop;
             }
+            masked = IrqsOff::now();
         }
     }
 
@@ -167,7 +175,8 @@ impl<C: GuestCpu<Machine = Machine>> Runner<C> {
     #[inline]
     fn settle(&mut self, exit: Exit) -> ControlFlow<Stop> {
         match exit {
-            Exit::Host => self.tell_stolen(),
+            // See `run`.
+            Exit::Host => {}
             Exit::Read(read) => self.read(read),
             Exit::Write(write) => self.write(write),
             Exit::Call(call) => {
