@@ -40,6 +40,7 @@ mod log;
 mod memory;
 mod power;
 mod rtcdev;
+mod selftest;
 mod sleep;
 mod stdio;
 mod thread;
@@ -75,6 +76,7 @@ pub const COMMANDS: &[&Command] = &[
     &memory::COMMAND,
     &power::RESET,
     &rtcdev::COMMAND,
+    &selftest::COMMAND,
     &power::SHUTDOWN,
     &sleep::COMMAND,
     &stdio::COMMAND,

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use host_vfs::Kind;
 
-use crate::{COMMANDS, guest, host, inspect_command, tree, vcpu};
+use crate::{COMMANDS, guest, host, inspect_command, selftest, tree, vcpu};
 
 /// The names of the objects that `parameter` can be, as far as `typed` leads (a path, to its directory).
 pub(crate) fn names(parameter: &str, typed: &str) -> Vec<String> {
@@ -19,6 +19,7 @@ pub(crate) fn names(parameter: &str, typed: &str) -> Vec<String> {
         "chardev" => vio::chardev::list().iter().map(|device| device.name().to_string()).collect(),
         "rtc" => vio::rtc::list().iter().map(|device| device.name().to_string()).collect(),
         "bus" => [host::PLATFORM.to_string()].into(),
+        "selftest" => selftest::names(),
         "class" => host::classes().into_iter().map(String::from).collect(),
         "source" => host_vfs::sources(),
         "mount_point" => host_vfs::mounts().into_iter().map(|mount| mount.path).collect(),

@@ -3,7 +3,8 @@
 //! * [`start`] makes the boot flow the first thread; [`spawn`] makes more.
 //! * A thread [`park`]s until somebody [wakes](Thread::wake) it. A wake that comes first is not lost: the
 //!   next park returns at once. A park may also return without reason, so look again at what you wait for.
-//! * [`Mutex`], [`Semaphore`], [`Completion`] and [`WaitQueue`] are built on that, [`time`] beside it.
+//! * [`Mutex`], [`RwLock`], [`Semaphore`], [`Completion`] and [`WaitQueue`] are built on that, [`time`] beside it;
+//!   [`work`] has small jobs done by a thread.
 //! * Nothing allocates when a thread parks, is woken, or a timer is set or rings.
 //!
 //! Who runs is a [`policy`]'s decision. There is no tick: the alarm is set for the next timer, or
@@ -27,10 +28,12 @@ mod mutex;
 mod plan;
 pub mod processors;
 mod roster;
+mod rwlock;
 mod stack;
 mod thread;
 pub mod time;
 mod wait;
+pub mod work;
 
 pub use cpu::{on_kick, preempt_if_asked, set_kick, take_interrupts};
 pub use cpuset::CpuSet;
@@ -39,6 +42,7 @@ pub use moves::{AffinityError, online};
 pub use mutex::{Mutex, MutexGuard};
 pub use plan::{PolicyState, policies, set_plan, set_policy};
 pub use policy::{Attributes, Kind, Priority};
+pub use rwlock::{ReadGuard, RwLock, WriteGuard};
 pub use thread::{
     Info, Options, SpawnError, State, Stats, Thread, ThreadId, Woken, current, exit, list, park, park_until,
     sleep, spawn, start, waited, yield_now,

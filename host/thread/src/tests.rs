@@ -2,8 +2,10 @@
 
 mod locks;
 mod processors;
+mod rwlock;
 mod scheduling;
 mod timing;
+mod work;
 
 use alloc::boxed::Box;
 use alloc::string::String;

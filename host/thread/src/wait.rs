@@ -33,7 +33,7 @@ pub(crate) fn await_turn(at: Option<Nanos>) -> bool {
 
 /// Joins the line that `line` finds in what `guard` has locked, and waits in it. `false` when `at` came
 /// first, and the thread has left the line.
-fn wait_in<T>(
+pub(crate) fn wait_in<T>(
     lock: &Spin<T, IrqOff>,
     mut guard: SpinGuard<'_, T, arch::IrqsOff>,
     line: impl Fn(&mut T) -> &mut Line,

@@ -40,6 +40,13 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         script: monitor,
     },
     Scenario {
+        name: "selftest",
+        about: "the hypervisor's tests of itself, on the machine",
+        boards: &["virt-gicv3", "virt-gicv2"],
+        machine: |machine| machine.guests.count = 0,
+        script: selftest,
+    },
+    Scenario {
         name: "steal-time",
         about: "a Linux guest sees in /proc/stat what another guest takes from it",
         boards: &["virt-gicv3"],
@@ -174,4 +181,14 @@ fn steal(console: &mut Console) -> Result<()> {
     ensure!(after >= before + 20, "{before} and then {after} hundredths of a second were stolen");
     ensure!(after * 10 <= ready + 100, "{after} hundredths of a second were stolen, of {ready} ms");
     Ok(())
+}
+
+fn selftest(console: &mut Console) -> Result<()> {
+    console.prompt(BOOT)?;
+    for _ in 0..2 {
+        let output = console.slow_command("selftest", 120)?;
+        ensure!(output.contains(" passed, 0 failed"), "not all is well:\n{output}");
+        ensure!(!output.contains("FAILED"), "not all is well:\n{output}");
+    }
+    console.check("selftest run no_such", "there is no test").map(drop)
 }
