@@ -37,13 +37,18 @@ pub use probe::{Device, State, devices, probe, report};
 pub const CATALOG: &[&Driver] = &[
     &irqchip::gicv2::DRIVER,
     &irqchip::gicv3::DRIVER,
+    &irqchip::plic::DRIVER,
     &irqchip::riscv_intc::DRIVER,
     &clock::armv8_timer::DRIVER,
     &clock::riscv_timer::DRIVER,
     &serial::cadence::DRIVER,
+    &serial::ns16550::DRIVER,
     &serial::pl011::DRIVER,
+    &rtc::goldfish::DRIVER,
     &rtc::pl031::DRIVER,
     &power::psci::DRIVER,
+    &power::syscon::POWEROFF,
+    &power::syscon::REBOOT,
 ];
 
 /// A driver.

@@ -9,7 +9,7 @@ use arch::{IrqsOff, LocalIrqs, Machine};
 use host_irq::{Line, LineError, Outcome};
 use isa_rv::cause;
 
-use crate::{Declined, Driver, Node, Running, Stage};
+use crate::{Declined, Driver, Node, Running, Stage, power};
 
 pub(crate) const DRIVER: Driver =
     Driver { name: "riscv-timer", class: "clock", stage: Stage::Clock, compatible: &["riscv"], start };
@@ -37,5 +37,6 @@ fn start(node: &Node<'_>) -> Result<Running, Declined> {
             Outcome::Done
         }),
     )?;
-    Ok(Box::new(alarm))
+    // The firmware has no node either.
+    Ok(Box::new((alarm, power::sbi::start())))
 }

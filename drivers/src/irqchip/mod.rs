@@ -3,6 +3,8 @@
 mod distributor;
 pub(crate) mod gicv2;
 pub(crate) mod gicv3;
+mod harts;
+pub(crate) mod plic;
 pub(crate) mod riscv_intc;
 
 use alloc::boxed::Box;

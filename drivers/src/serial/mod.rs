@@ -2,6 +2,7 @@
 
 pub(crate) mod cadence;
 mod inbox;
+pub(crate) mod ns16550;
 pub(crate) mod pl011;
 
 /// Bytes sent in one go, with interrupts masked: at 32 register accesses that is no longer than the
