@@ -15,6 +15,7 @@ use crate::context::{Context, is_fresh, make_folder, read, write};
 use crate::cpio::Archive;
 use crate::setup::Image;
 use crate::shell;
+use crate::start::{Files, Start};
 
 /// What the hypervisor does at start unless told otherwise.
 const BOOT_COMMAND: &str = "vfs mount initrd /;vfs run /boot.xscript";
@@ -40,6 +41,8 @@ pub(crate) struct Machine {
     pub(crate) cpus: Option<u32>,
     /// MiB; what the board has and the guests need if none.
     pub(crate) memory: Option<u64>,
+    /// Who starts the hypervisor.
+    pub(crate) start: Start,
     pub(crate) guests: Guests,
     /// What the hypervisor does at start instead of making the guests.
     pub(crate) boot_command: Option<String>,
@@ -102,6 +105,7 @@ impl Machine {
             cpu: None,
             cpus: None,
             memory: None,
+            start: Start::default(),
             guests,
             boot_command: None,
             append: String::new(),
@@ -123,7 +127,7 @@ impl Machine {
         let needed = MEMORY_BESIDE_GUESTS + MEMORY_OF_A_GUEST * u64::from(self.guests.count);
         let memory = self.memory.unwrap_or_else(|| board.memory.max(needed.next_multiple_of(1024)));
         let mut qemu = Command::new(board.arch.emulator.program);
-        qemu.args(["-M", &board.machine]);
+        qemu.arg("-M").arg(format!("{}{}", board.machine, self.start.machine()));
         if let Some(cpu) = self.cpu.as_ref().or(board.cpu.as_ref()) {
             qemu.args(["-cpu", cpu]);
         }
@@ -163,7 +167,8 @@ impl Machine {
         if !self.append.is_empty() {
             append = format!("{append} {}", self.append);
         }
-        qemu.arg("-kernel").arg(image).arg("-initrd").arg(archive).args(["-append", &append]);
+        let files = Files { image, archive, append: &append };
+        self.start.add_to(context, self.board.arch, &mut qemu, &files)?;
         qemu.args(&self.words);
         Ok(qemu)
     }

@@ -23,6 +23,7 @@ mod run;
 mod scenarios;
 mod setup;
 mod shell;
+mod start;
 mod test;
 
 use std::process::ExitCode;

@@ -10,6 +10,7 @@ use crate::board::{self, Board};
 use crate::build::{self, Profile};
 use crate::context::Context;
 use crate::machine::{Guests, Machine, TEST_GUEST, Terminal};
+use crate::start::Start;
 use crate::{setup, shell};
 
 /// The sub-command.
@@ -52,6 +53,11 @@ Ctrl-C goes to the guest. Ctrl-A x ends QEMU whatever state it is in; Ctrl-A c i
             "what the hypervisor does at start, separated by semicolons,\ninstead of starting guests",
         ),
         Opt::value("host-append", "TEXT", "more words for the hypervisor's own command line"),
+        Opt::value(
+            "start",
+            "HOW",
+            "who starts the hypervisor: kernel (QEMU itself), u-boot,\ngrub (EDK2 and GRUB), efi (EDK2 alone) (kernel)",
+        ),
         Opt::switch("gdb", "wait for a debugger on port 1234 before the first instruction"),
         Opt::value("qemu-args", "TEXT", "more words for QEMU; what follows -- goes there, too"),
         build::RELEASE,
@@ -84,7 +90,7 @@ fn run(context: &Context, parsed: &Parsed) -> Result<()> {
     let mut machine = machine(context, parsed)?;
     let profile = Profile::chosen(parsed)?;
     let arch = machine.board.arch;
-    setup::prepare_machine(context, arch)?;
+    setup::prepare_machine(context, arch, machine.start.images())?;
     let built = build::build(context, arch, profile)?;
     if machine.guests.tree == TEST_GUEST {
         machine.guests.test_guest = Some(build::test_guest(context, arch)?);
@@ -108,6 +114,7 @@ fn machine(context: &Context, parsed: &Parsed) -> Result<Machine> {
     machine.memory = parsed.value("memory").map(board::megabytes).transpose()?;
     machine.boot_command = parsed.value("bootcmd").map(str::to_owned);
     machine.append = parsed.value("host-append").unwrap_or_default().to_owned();
+    machine.start = parsed.value("start").map(Start::find).transpose()?.unwrap_or_default();
     let without = parsed.flag("no-guests") || machine.boot_command.is_some();
     let defaults = Guests::of(machine.board.arch);
     machine.guests = Guests {

@@ -5,6 +5,10 @@
 //! device tree. It is linked at address 0 as a position-independent executable; the first thing done
 //! is to add the load address to every pointer in it (RELR relocations: one word for an address, then
 //! bitmaps of the 63 words that follow; gABI "Relative relocation table").
+//!
+//! It is an EFI application, too: the build writes a PE/COFF header behind the `Image` header, whose entry
+//! is `efi_start`. There the MMU is on and the firmware's services are used (`arch/efi`) before the two ways
+//! meet.
 
 use core::arch::global_asm;
 
@@ -13,8 +17,8 @@ global_asm!(
     .section .head, "ax"
     .global __image_start
 __image_start:
+    ccmp    x18, #0, #0xd, pl           // "MZ", the begin of every PE file; as an instruction it does no harm
     b       start_of_all
-    .long   0
     .quad   0                           // text_offset
     .quad   __image_size                // image_size; the build adds the symbols' length
     .quad   0b1010                      // little-endian, 4 KiB pages, anywhere in memory
@@ -22,7 +26,8 @@ __image_start:
     .quad   0
     .quad   0
     .ascii  "ARM\x64"
-    .long   0
+    .long   0                           // where the PE header is
+    .zero   4096 - 64                   // room for it, in a page of its own
 
     .section .text.start, "ax"
 start_of_all:
@@ -31,11 +36,42 @@ start_of_all:
     mrs     x1, CurrentEL
     cmp     x1, #(2 << 2)
     b.ne    not_at_el2
-
     adrp    x19, __image_start          // where we were loaded
-    add     x19, x19, :lo12:__image_start
+    bl      caches_off
+    bl      relocate
+    b       clear
 
-    // The MMU and the data cache are off, or (from an EFI loader) on with an identity map: turn them off.
+    // x0 = our image's handle, x1 = the system table; the firmware's stack. Returns a status where the
+    // hypervisor can't be started.
+    .global efi_start
+efi_start:
+    stp     x29, x30, [sp, #-32]!
+    mov     x29, sp
+    stp     x19, x20, [sp, #16]
+    adrp    x19, __image_start
+    mov     x20, x0
+    bl      relocate
+    mov     x0, x20
+    bl      start_by_efi                // the device tree, or a status, whose highest bit is set
+    tbz     x0, #63, 1f
+    ldp     x19, x20, [sp, #16]
+    ldp     x29, x30, [sp], #32
+    ret
+1:  msr     daifset, #0xf
+    mov     x20, x0
+    // The image was written through the caches, which are soon off.
+    mov     x1, x19
+    ldr     x2, [x19, #16]              // image_size
+    add     x2, x2, x19
+2:  dc      civac, x1
+    add     x1, x1, #16
+    cmp     x1, x2
+    b.lo    2b
+    dsb     sy
+    bl      caches_off
+    b       clear
+
+caches_off:
     mrs     x1, sctlr_el2
     mov     x2, #0x1005                 // I, C, M
     bic     x1, x1, x2
@@ -43,15 +79,18 @@ start_of_all:
     mov     x1, #(1 << 31)              // HCR_EL2.RW, not E2H, not TGE
     msr     hcr_el2, x1
     isb
+    ret
 
-    // Relocations.
-    adrp    x1, __relr_start
-    add     x1, x1, :lo12:__relr_start
+    // Adds x19 to the words that hold addresses. Changes x2 to x7.
+relocate:
+    adrp    x7, __relr_start
+    add     x7, x7, :lo12:__relr_start
     adrp    x2, __relr_end
     add     x2, x2, :lo12:__relr_end
-1:  cmp     x1, x2
-    b.hs    5f
-    ldr     x3, [x1], #8
+1:  cmp     x7, x2
+    b.lo    7f
+    ret
+7:  ldr     x3, [x7], #8
     tbnz    x3, #0, 2f
     add     x4, x3, x19                 // an address: relocate the word there
     ldr     x5, [x4]
@@ -71,7 +110,8 @@ start_of_all:
     b       1b
 
     // Zeroed data.
-5:  adrp    x1, __bss_start
+clear:
+    adrp    x1, __bss_start
     add     x1, x1, :lo12:__bss_start
     adrp    x2, __bss_end
     add     x2, x2, :lo12:__bss_end

@@ -1,11 +1,14 @@
 //! From the first Rust function to the hypervisor's own, and what a crash prints.
 
+use core::ffi::c_void;
+
 use addr::{Hpa, Span};
 use arch_api::{Kind, StartInfo};
+use arch_efi::{Failed, SystemTable};
 use arch_parts::{console, image};
 use isa_a64::Esr;
 
-use crate::registers::set;
+use crate::registers::{get, set};
 use crate::{clock, cpu, paging};
 
 unsafe extern "Rust" {
@@ -58,6 +61,27 @@ extern "C" fn start_rust(tree: u64, image: u64) -> ! {
         None => unreachable!(),
     };
     hypervisor_main(StartInfo { fdt, image })
+}
+
+/// Called by the head where EFI firmware started the image, on its stack and with its map: returns the device
+/// tree's address, or a status with its highest bit set.
+#[unsafe(no_mangle)]
+extern "C" fn start_by_efi(handle: *mut c_void, table: *mut SystemTable) -> u64 {
+    let level = get!("currentel") >> 2 & 3;
+    let processor = match level {
+        2 => Ok(()),
+        3 => Err("the firmware runs at EL3, and a hypervisor has to be started at EL2"),
+        _ => Err("the firmware runs at EL1, and a hypervisor has to be started at EL2 (in QEMU: \
+                  -machine virtualization=on)"),
+    };
+    // SAFETY: the head passes on what the firmware called the image's entry point with.
+    match unsafe { arch_efi::start(handle, table, processor) } {
+        Ok(tree) => tree,
+        Err(Failed::Return(status)) => status.as_usize() as u64,
+        Err(Failed::Lost) => loop {
+            core::hint::spin_loop();
+        },
+    }
 }
 
 /// Looks for the UART that `/chosen` names.

@@ -9,6 +9,7 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod efi;
 pub mod psci;
 pub mod pv_time;
 pub mod sbi;

@@ -7,6 +7,8 @@
 //! * [`Tree`] owns its nodes and can be edited: the hypervisor's own tree and every guest's tree are
 //!   one of these. [`Tree::from_blob`] reads, [`Tree::to_blob`] writes, [`Tree::print`] shows.
 //!
+//! Between the two, [`Patch`] copies a blob with changes, also without allocating.
+//!
 //! A [`Node`] of a tree gives typed views of its properties (`node.u32("clock-frequency")?`,
 //! `node.reg()?`, `node.interrupts()?`). A mistake in a tree is an [`Error`] that names node and property.
 //!
@@ -37,6 +39,7 @@ mod edit;
 mod error;
 mod interrupts;
 mod node;
+mod patch;
 mod print;
 mod property;
 mod read;
@@ -53,5 +56,6 @@ pub use early::{Chosen, Console, Early, EarlyNode};
 pub use error::{Error, Problem};
 pub use interrupts::Reference;
 pub use node::{Children, Descendants, Node, Properties};
+pub use patch::{Patch, PatchError};
 pub use property::{Cells, Property, Value};
 pub use tree::{NodeId, Tree};

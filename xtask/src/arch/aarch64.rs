@@ -9,6 +9,8 @@ pub(super) const ARCH: Arch = Arch {
     name: "aarch64",
     target: "aarch64-unknown-none-softfloat",
     magic: *b"ARM\x64",
+    pe_machine: 0xaa64,
+    efi_name: "BOOTAA64.EFI",
     emulator: Emulator { program: "qemu-system-aarch64", packages: &["qemu-system-arm"] },
     origins: &[
         Origin {
@@ -41,6 +43,22 @@ pub(super) const ARCH: Arch = Arch {
             lists: LISTS,
             is_pointer: false,
             member: "./usr/lib/u-boot/qemu_arm64/u-boot.bin",
+            convert: Convert::Nothing,
+        },
+        Origin {
+            image: Image::Efi,
+            package: "qemu-efi-aarch64",
+            lists: LISTS,
+            is_pointer: false,
+            member: "./usr/share/qemu-efi-aarch64/QEMU_EFI.fd",
+            convert: Convert::Nothing,
+        },
+        Origin {
+            image: Image::Grub,
+            package: "grub-efi-arm64-unsigned",
+            lists: LISTS,
+            is_pointer: false,
+            member: "./usr/lib/grub/arm64-efi/monolithic/grubaa64.efi",
             convert: Convert::Nothing,
         },
     ],

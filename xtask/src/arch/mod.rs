@@ -9,7 +9,7 @@ mod riscv64;
 use anyhow::{Result, bail};
 
 use crate::context::Context;
-use crate::setup::Origin;
+use crate::setup::{Image, Origin};
 
 /// Every architecture.
 pub(crate) const ALL: &[&Arch] = &[&aarch64::ARCH, &riscv64::ARCH];
@@ -26,6 +26,10 @@ pub(crate) struct Arch {
     pub(crate) target: &'static str,
     /// The magic number of a flat kernel, in the header that the architectures share ([`HEADER_MAGIC`]).
     pub(crate) magic: [u8; 4],
+    /// What it is called in the header of EFI applications: `IMAGE_FILE_MACHINE_…`.
+    pub(crate) pe_machine: u16,
+    /// The name under which EFI firmware looks for an application on a disk.
+    pub(crate) efi_name: &'static str,
     pub(crate) emulator: Emulator,
     /// The images, and where in which package each is.
     pub(crate) origins: &'static [Origin],
@@ -74,6 +78,11 @@ impl Arch {
     /// The crate of its privileged part.
     pub(crate) fn package(&self) -> String {
         format!("arch-{}", self.name)
+    }
+
+    /// Where `image` is to be had.
+    pub(crate) fn origin(&self, image: Image) -> Option<&'static Origin> {
+        self.origins.iter().find(|origin| origin.image == image)
     }
 
     /// Whether `bytes` begin with the header of a flat kernel.

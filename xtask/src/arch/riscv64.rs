@@ -10,6 +10,8 @@ pub(super) const ARCH: Arch = Arch {
     name: "riscv64",
     target: "riscv64imac-unknown-none-elf",
     magic: *b"RSC\x05",
+    pe_machine: 0x5064,
+    efi_name: "BOOTRISCV64.EFI",
     emulator: Emulator {
         program: "qemu-system-riscv64",
         packages: &["qemu-system-riscv", "qemu-system-misc"],

@@ -74,7 +74,7 @@ fn run(context: &Context, parsed: &Parsed) -> Result<()> {
         Some(board) => board,
         None => Board::load(context, arch::DEFAULT.board)?,
     };
-    setup::prepare_machine(context, board.arch)?;
+    setup::prepare_machine(context, board.arch, &[])?;
     let image = build::build(context, board.arch, Profile::Release)?.image;
     let test_guest = build::test_guest(context, board.arch)?;
     let counter = Counter::build(context, board.arch)?;

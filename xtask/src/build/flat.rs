@@ -7,6 +7,8 @@
 //! |---|---|
 //! | `__image_start` | the first byte, where the header of a Linux Image stands |
 //! | `__image_end` | the end of the zeroed data, page aligned |
+//! | `__text_end` | the end of the code, page aligned |
+//! | `efi_start` | where EFI firmware enters; there is a page for the PE header then, and code begins behind it |
 //! | `__symbols_info` | eight bytes in the data: offset and length of the symbols, 0 where there are none |
 
 use std::fmt;
@@ -16,7 +18,7 @@ use object::elf::PT_LOAD;
 use object::read::elf::{ElfFile64, ProgramHeader as _};
 use object::{LittleEndian, Object as _, ObjectSection as _, ObjectSymbol as _, SectionKind};
 
-use super::symbols;
+use super::{pe, symbols};
 use crate::arch::Arch;
 
 /// Where the Image header says how much memory the image takes, file and zeroed data
@@ -82,6 +84,17 @@ pub(crate) fn image(arch: &Arch, elf: &[u8]) -> Result<(Vec<u8>, Sizes)> {
         info[4..].copy_from_slice(&u32::try_from(blob.len())?.to_le_bytes());
         image.extend(&blob);
         sizes.symbols = blob.len();
+        memory = memory.max((image.len() as u64).next_multiple_of(4096));
+    }
+    if let Some(entry) = address("efi_start") {
+        let code_end = address("__text_end").context("there is no symbol __text_end")?;
+        let parts = pe::Parts {
+            machine: arch.pe_machine,
+            entry: entry - start,
+            code_end: code_end - start,
+            memory_end: memory,
+        };
+        pe::write(&mut image, &parts)?;
         memory = memory.max((image.len() as u64).next_multiple_of(4096));
     }
     let field = image.get_mut(HEADER_IMAGE_SIZE..HEADER_IMAGE_SIZE + 8).context("the image is empty")?;

@@ -1,6 +1,7 @@
 //! `cargo xtask build`: the hypervisor as a flat Linux `Image` with its own symbol table.
 
 mod flat;
+mod pe;
 mod symbols;
 
 use std::path::PathBuf;
@@ -35,8 +36,8 @@ pub(crate) const COMMAND: Command = Command {
     summary: "Build the hypervisor's image",
     about: "\
 Builds the crate `xvisor` for the hypervisor's target with ordinary cargo, lays the ELF file's segments
-out as a flat file, which is a Linux Image of its architecture (QEMU -kernel and U-Boot booti start it),
-and puts the table of function names behind it, from which a panic's backtrace takes its names.
+out as a flat file, which is a Linux Image of its architecture (QEMU -kernel and U-Boot booti start it) and
+an EFI application (which GRUB and EFI firmware start), and puts the table of function names behind it, from which a panic's backtrace takes its names.
 
 It makes build/aarch64/release/xvisor.img, and xvisor.elf beside it for a debugger. One image runs on all
 boards of an architecture.",

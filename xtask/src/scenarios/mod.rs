@@ -9,6 +9,7 @@ mod lifecycle;
 mod linux;
 mod mischief;
 mod sched;
+mod start;
 mod terminal;
 
 use anyhow::Result;
@@ -40,6 +41,7 @@ const TABLES: &[&[Scenario]] = &[
     linux::SCENARIOS,
     lifecycle::SCENARIOS,
     firmware::SCENARIOS,
+    start::SCENARIOS,
     mischief::SCENARIOS,
     sched::SCENARIOS,
 ];
@@ -72,6 +74,13 @@ impl Case {
             }
         }
         Ok(cases)
+    }
+
+    /// The machine that it runs on.
+    pub(crate) fn machine(&self) -> Machine {
+        let mut machine = Machine::new(self.board.clone());
+        (self.scenario.machine)(&mut machine);
+        machine
     }
 
     /// The scenario's name, and the board's where it is not the scenario's first.

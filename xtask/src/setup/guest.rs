@@ -46,6 +46,10 @@ pub(crate) enum Image {
     Busybox,
     /// The device tree of the ZCU102.
     Zcu102Tree,
+    /// EDK2, the host's firmware where it is started by EFI.
+    Efi,
+    /// GRUB as an EFI application.
+    Grub,
 }
 
 /// Where in which package an image is.
@@ -81,7 +85,14 @@ impl Image {
             Self::UBoot => "u-boot.bin",
             Self::Busybox => "busybox",
             Self::Zcu102Tree => "zynqmp-zcu102-rev1.0.dtb",
+            Self::Efi => "edk2.fd",
+            Self::Grub => "grub.efi",
         }
+    }
+
+    /// Whether it is only fetched where it is asked for.
+    const fn is_seldom(self) -> bool {
+        matches!(self, Self::Efi | Self::Grub)
     }
 
     /// The file.
@@ -90,10 +101,12 @@ impl Image {
     }
 }
 
-/// Fetches what is missing and makes the initial RAM file system if it is out of date.
-pub(crate) fn prepare(context: &Context, arch: &Arch) -> Result<()> {
-    let missing: Vec<&Origin> =
-        arch.origins.iter().filter(|origin| !origin.image.path(context, arch).exists()).collect();
+/// Fetches what is missing and makes the initial RAM file system if it is out of date. Of the images that are
+/// seldom used, only those in `more` are looked at.
+pub(crate) fn prepare(context: &Context, arch: &Arch, more: &[Image]) -> Result<()> {
+    let wanted = |image: Image| !image.is_seldom() || more.contains(&image);
+    let is_missing = |origin: &&Origin| wanted(origin.image) && !origin.image.path(context, arch).exists();
+    let missing: Vec<&Origin> = arch.origins.iter().filter(is_missing).collect();
     if !missing.is_empty() {
         eprintln!("setting up the images of {} guests from Debian", arch.name);
         fetch(context, arch, &missing).with_context(|| {

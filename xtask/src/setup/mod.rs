@@ -47,17 +47,17 @@ With `--board`, all of this for that board's architecture instead.",
     run: |context, parsed: &Parsed| {
         let arch = build::board(context, parsed)?.map_or(arch::DEFAULT, |board| board.arch);
         toolchain::prepare(context, arch)?;
-        prepare_machine(context, arch)?;
+        prepare_machine(context, arch, &[])?;
         eprintln!("everything is there");
         Ok(())
     },
 };
 
-/// Gets an architecture's emulator and its guests' images.
-pub(crate) fn prepare_machine(context: &Context, arch: &Arch) -> Result<()> {
+/// Gets an architecture's emulator and its guests' images, and `more` that are not always needed.
+pub(crate) fn prepare_machine(context: &Context, arch: &Arch, more: &[Image]) -> Result<()> {
     let _alone = lock(context)?;
     host::prepare(context, &arch.emulator)?;
-    guest::prepare(context, arch)
+    guest::prepare(context, arch, more)
 }
 
 /// Gets the programs alone: tests of the crates compile the guests' trees.

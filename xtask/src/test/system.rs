@@ -15,7 +15,7 @@ use crate::args::{Parsed, indent};
 use crate::board::megabytes;
 use crate::build::{self, Profile};
 use crate::context::Context;
-use crate::machine::{Machine, Terminal};
+use crate::machine::Terminal;
 use crate::scenarios::Case;
 use crate::{setup, shell};
 
@@ -45,7 +45,7 @@ struct Programs {
 pub(crate) fn run(context: &Context, parsed: &Parsed, cases: &[Case]) -> Result<Tally> {
     let mut programs = Vec::new();
     for arch in arch::ALL.iter().copied().filter(|arch| cases.iter().any(|case| case.board.arch == *arch)) {
-        setup::prepare_machine(context, arch)?;
+        setup::prepare_machine(context, arch, &more_images(cases, arch))?;
         let image = build::build(context, arch, Profile::chosen(parsed)?)?.image;
         let has_test_guest = build::has_test_guest(context, arch);
         let test_guest = has_test_guest.then(|| build::test_guest(context, arch)).transpose()?;
@@ -92,15 +92,20 @@ pub(crate) fn run(context: &Context, parsed: &Parsed, cases: &[Case]) -> Result<
     Ok(tally.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()))
 }
 
+/// The images that the cases of an architecture take beside those that are always there.
+fn more_images(cases: &[Case], arch: &Arch) -> Vec<setup::Image> {
+    let cases = cases.iter().filter(|case| case.board.arch == arch);
+    cases.flat_map(|case| case.machine().start.images()).copied().collect()
+}
+
 impl Bench<'_> {
     /// One scenario: its machine, its QEMU, its script.
     fn attempt(&self, case: &Case) -> Result<()> {
         let (name, arch) = (case.name(), case.board.arch);
         let programs = self.programs.iter().find(|programs| programs.arch == arch);
         let programs = programs.context("nothing was built for this board")?;
-        let mut machine = Machine::new(case.board.clone());
+        let mut machine = case.machine();
         machine.guests.test_guest = programs.test_guest.clone();
-        (case.scenario.machine)(&mut machine);
         machine.cpu = machine.cpu.or_else(|| self.cpu.clone());
         machine.cpus = machine.cpus.or(self.cpus);
         machine.memory = machine.memory.or(self.memory);
