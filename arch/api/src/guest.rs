@@ -27,6 +27,8 @@ pub trait Virt: Cpu + Context {
     type Vcpu: GuestCpu<Machine = Self>;
     /// A guest's memory map.
     type Space: GuestSpace;
+    /// What stands at offset 56 of a flat Linux kernel that these guests can run (`image::linux`).
+    const KERNEL_MAGIC: [u8; 4];
     /// Prepares the asking CPU; each time that it comes up. The boot CPU is the first.
     fn enable(masked: &IrqsOff<Self>) -> Result<(), NoVirt>;
     /// Names the hardware that hands interrupts to guests on the asking CPU, found by the interrupt

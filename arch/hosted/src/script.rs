@@ -378,6 +378,8 @@ impl Drop for ScriptedVcpu {
 impl Virt for Hosted {
     type Vcpu = ScriptedVcpu;
     type Space = HostedSpace;
+    // As the first architecture that there was.
+    const KERNEL_MAGIC: [u8; 4] = *b"ARM\x64";
 
     fn enable(_: &IrqsOff<Self>) -> Result<(), NoVirt> {
         Ok(())

@@ -9,6 +9,8 @@ use crate::linux;
 pub enum Kind {
     /// A Linux kernel for arm64, which can be started as it is (it may be a UEFI program as well).
     Arm64Image,
+    /// The same for RISC-V.
+    RiscvImage,
     /// A Linux kernel compressed within a UEFI program.
     Zboot,
     /// A UEFI program (PE) of another kind.
@@ -38,8 +40,10 @@ pub enum Kind {
 impl Kind {
     /// Tells by the first 64 bytes, or what there is of them.
     pub fn detect(bytes: &[u8]) -> Kind {
-        if bytes.get(56..60) == Some(linux::MAGIC) {
-            return Kind::Arm64Image;
+        match bytes.get(56..60) {
+            Some(magic) if magic == linux::ARM64_MAGIC => return Kind::Arm64Image,
+            Some(magic) if magic == linux::RISCV_MAGIC => return Kind::RiscvImage,
+            _ => {}
         }
         let beginnings: [(&[u8], Kind); 13] = [
             (b"\x1f\x8b", Kind::Gzip),
@@ -65,6 +69,7 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Kind::Arm64Image => "arm64 Linux Image",
+            Kind::RiscvImage => "riscv64 Linux Image",
             Kind::Zboot => "EFI zboot image",
             Kind::Pe => "PE (UEFI) program",
             Kind::Elf => "ELF file",
@@ -93,6 +98,8 @@ mod tests {
         assert_eq!(Kind::detect(&image), Kind::Arm64Image);
         image[..2].copy_from_slice(b"MZ");
         assert_eq!(Kind::detect(&image), Kind::Arm64Image);
+        image[56..60].copy_from_slice(b"RSC\x05");
+        assert_eq!(Kind::detect(&image), Kind::RiscvImage);
         assert_eq!(Kind::detect(b"MZ\0\0zimg"), Kind::Zboot);
         assert_eq!(Kind::detect(b"MZ"), Kind::Pe);
         assert_eq!(Kind::detect(b"\x1f\x8b\x08"), Kind::Gzip);

@@ -1,19 +1,24 @@
-//! The Linux kernel for arm64 (Linux, Documentation/arch/arm64/booting.rst), and the wrapping which only
-//! UEFI can start (drivers/firmware/efi/libstub/zboot-header.S).
+//! The Linux kernel for arm64 and for RISC-V (Linux, Documentation/arch/arm64/booting.rst and
+//! Documentation/arch/riscv/boot-image-header.rst), and the wrapping which only UEFI can start
+//! (drivers/firmware/efi/libstub/zboot-header.S).
 
 use core::fmt;
 
 use crate::{Kind, bytes_at, le32};
 
-/// What stands at offset 56.
-pub(crate) const MAGIC: &[u8] = b"ARM\x64";
+/// What stands at offset 56 of a kernel for arm64.
+pub const ARM64_MAGIC: [u8; 4] = *b"ARM\x64";
+/// What stands at offset 56 of a kernel for RISC-V.
+pub const RISCV_MAGIC: [u8; 4] = *b"RSC\x05";
 
 /// Bytes of the header.
 pub const HEADER_SIZE: usize = 64;
 
-/// The header of an arm64 kernel.
+/// The header of a kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Image {
+    /// For which processor: [`ARM64_MAGIC`] or [`RISCV_MAGIC`].
+    pub magic: [u8; 4],
     /// Where the image has to be, behind an address which is a multiple of 2 MiB. Its entry is its start.
     pub text_offset: u64,
     /// Bytes of memory it needs from its start, with what is behind the file's end; at least the file's length.
@@ -48,7 +53,7 @@ impl fmt::Display for NotImage {
             NotImage::Other(Kind::Zboot) => {
                 f.write_str("an EFI zboot image, which has to be unwrapped before it can be started")
             }
-            NotImage::Other(kind) => write!(f, "no arm64 Linux Image, but {kind}"),
+            NotImage::Other(kind) => write!(f, "no Linux Image, but {kind}"),
             NotImage::Truncated { has, needs } => write!(f, "truncated: {has} bytes of {needs}"),
             NotImage::BigEndian => f.write_str("a big-endian kernel, which can't be started"),
             NotImage::Header => f.write_str("a kernel header which makes no sense"),
@@ -65,9 +70,11 @@ impl Image {
     /// It is no such kernel, or not all of it.
     pub fn parse(file: &[u8]) -> Result<Image, NotImage> {
         let kind = Kind::detect(file);
-        if kind != Kind::Arm64Image {
-            return Err(NotImage::Other(kind));
-        }
+        let magic = match kind {
+            Kind::Arm64Image => ARM64_MAGIC,
+            Kind::RiscvImage => RISCV_MAGIC,
+            _ => return Err(NotImage::Other(kind)),
+        };
         let has = file.len() as u64;
         let short = NotImage::Truncated { has, needs: HEADER_SIZE as u64 };
         let header: &[u8; HEADER_SIZE] = file.first_chunk().ok_or(short)?;
@@ -81,11 +88,15 @@ impl Image {
             return Err(NotImage::Truncated { has, needs });
         }
         // Before Linux 3.17 the size was 0 and the offset of unknown endianness, in truth 0x80000.
-        let text_offset = if image_size == 0 { 0x8_0000 } else { text_offset };
+        let is_old = magic == ARM64_MAGIC && image_size == 0;
+        let text_offset = if is_old { 0x8_0000 } else { text_offset };
         if text_offset.checked_add(image_size).is_none_or(|end| end > 1 << 48) {
             return Err(NotImage::Header);
         }
+        // The other flags are arm64's.
+        let flags = if magic == ARM64_MAGIC { flags } else { 0 };
         Ok(Image {
+            magic,
             text_offset,
             memory_size: image_size.max(has),
             page_size: match flags >> 1 & 3 {
@@ -176,9 +187,24 @@ mod tests {
     #[test]
     fn a_header_says_where_and_how_much() {
         let parsed = Image::parse(&image(0b1010)).unwrap();
-        let expected =
-            Image { text_offset: 0, memory_size: 0x20_0000, page_size: Some(4096), anywhere: true };
+        let expected = Image {
+            magic: *b"ARM\x64",
+            text_offset: 0,
+            memory_size: 0x20_0000,
+            page_size: Some(4096),
+            anywhere: true,
+        };
         assert_eq!(parsed, expected);
+    }
+
+    #[test]
+    fn a_kernel_for_risc_v_says_where_it_goes() {
+        let mut file = image(0);
+        file[56..60].copy_from_slice(b"RSC\x05");
+        file[8..16].copy_from_slice(&0x20_0000_u64.to_le_bytes());
+        let parsed = Image::parse(&file).unwrap();
+        assert_eq!((parsed.magic, parsed.text_offset), (*b"RSC\x05", 0x20_0000));
+        assert_eq!((parsed.memory_size, parsed.page_size), (0x20_0000, None));
     }
 
     #[test]
@@ -195,7 +221,7 @@ mod tests {
         let error = Image::parse(&image(0)[..4000]).unwrap_err();
         assert_eq!(error.to_string(), "truncated: 4000 bytes of 4096");
         assert_eq!(Image::parse(&image(0)[..60]), Err(NotImage::Truncated { has: 60, needs: 64 }));
-        assert_eq!(Image::parse(b"\x1f\x8b").unwrap_err().to_string(), "no arm64 Linux Image, but gzip file");
+        assert_eq!(Image::parse(b"\x1f\x8b").unwrap_err().to_string(), "no Linux Image, but gzip file");
         assert_eq!(Image::parse(b"MZ\0\0zimg"), Err(NotImage::Other(Kind::Zboot)));
         let mut file = image(0);
         file[16..24].fill(0xff);

@@ -8,11 +8,11 @@ use alloc::string::String;
 use core::fmt;
 
 use addr::{Gpa, Span};
-use arch::PowerOn;
+use arch::{PowerOn, Virt};
 use fdt::{Error, Problem, Tree};
 use host_mem::GuestRam;
 use image::gzip;
-use image::linux::{HEADER_SIZE, Image};
+use image::linux::{HEADER_SIZE, Image, RISCV_MAGIC};
 
 use crate::machine::Machine;
 use crate::plan::{self, Plan};
@@ -210,6 +210,7 @@ struct Target<'a> {
 /// Why a kernel was not loaded.
 enum BadKernel {
     Header(image::linux::NotImage),
+    OtherProcessor(image::Kind),
     Gzip(gzip::Error<Outside>),
     TooBig { needs: u64, room: u64 },
     Outside,
@@ -219,6 +220,7 @@ impl fmt::Display for BadKernel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Header(why) => why.fmt(f),
+            Self::OtherProcessor(kind) => write!(f, "is for another processor: {kind}"),
             Self::Gzip(why) => why.fmt(f),
             Self::TooBig { needs, room } => {
                 write!(f, "needs {needs} bytes, and the guest's memory has {room}")
@@ -241,6 +243,11 @@ impl fmt::Display for Outside {
 impl Target<'_> {
     /// Where a kernel with this header goes.
     fn place(&self, header: &Image) -> Result<Loaded, BadKernel> {
+        if header.magic != <arch::Machine as Virt>::KERNEL_MAGIC {
+            let kind =
+                if header.magic == RISCV_MAGIC { image::Kind::RiscvImage } else { image::Kind::Arm64Image };
+            return Err(BadKernel::OtherProcessor(kind));
+        }
         let needs = header.text_offset.saturating_add(header.memory_size);
         if needs > self.room {
             return Err(BadKernel::TooBig { needs, room: self.room });

@@ -63,6 +63,7 @@ const MDCR: u64 = 1 << 11 | 1 << 10 | 1 << 9 | 1 << 6 | 1 << 5;
 impl Virt for Aarch64 {
     type Vcpu = VirtualCpu;
     type Space = Stage2;
+    const KERNEL_MAGIC: [u8; 4] = *b"ARM\x64";
 
     fn enable(masked: &IrqsOff<Self>) -> Result<(), NoVirt> {
         space::enable()?;

@@ -96,6 +96,7 @@ pub(crate) fn describe() -> &'static str {
 impl Virt for Riscv64 {
     type Vcpu = VirtualCpu;
     type Space = GStage;
+    const KERNEL_MAGIC: [u8; 4] = *b"RSC\x05";
 
     fn enable(_masked: &IrqsOff<Self>) -> Result<(), NoVirt> {
         gstage::enable()?;

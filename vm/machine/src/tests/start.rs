@@ -132,7 +132,7 @@ fn images_that_cannot_be_started_are_named() {
     };
     let chosen = |name: &str| format!("can't be started: /chosen: property \"xvisor,{name}\": ");
     for (file, why) in [
-        ("/initrd", "/initrd: no arm64 Linux Image, but "),
+        ("/initrd", "/initrd: no Linux Image, but "),
         ("/kernel.cut", "/kernel.cut: "),
         ("/kernel.huge", "/kernel.huge: needs 1099511627776 bytes, and the guest's memory has 16777216"),
         ("/kernel.bad.gz", "/kernel.bad.gz: truncated gzip file"),
