@@ -18,7 +18,7 @@ const RECEIVE: u32 = 1 << 4;
 const TRANSMIT: u32 = 1 << 5;
 /// LBE, in CR.
 const LOOPBACK: u32 = 1 << 7;
-const MILLISECOND: u64 = 1_000_000;
+const SECOND: u64 = 1_000_000_000;
 /// A character that does no harm where it is seen as well.
 const SENT: u32 = 0x0d;
 /// SPI 1
@@ -42,9 +42,9 @@ pub(super) fn run(report: &mut Report) {
     let quiet = !irq_waits();
     store32(register(IMSC), RECEIVE);
     store32(register(DR), SENT);
-    let heard = within(100 * MILLISECOND, || load32(register(FR)) & RXFE == 0);
-    let raised = within(MILLISECOND, || load32(register(MIS)) & RECEIVE != 0);
-    let signalled = within(MILLISECOND, irq_waits);
+    let heard = within(SECOND, || load32(register(FR)) & RXFE == 0);
+    let raised = within(SECOND, || load32(register(MIS)) & RECEIVE != 0);
+    let signalled = within(SECOND, irq_waits);
     let taken = gic.acknowledge();
     let byte = load32(register(DR));
     let lowered = load32(register(RIS)) & RECEIVE == 0;
@@ -68,10 +68,9 @@ pub(super) fn run(report: &mut Report) {
 
     store32(register(IMSC), TRANSMIT);
     store32(register(DR), u32::from(b'\r'));
-    let raised =
-        within(100 * MILLISECOND, || load32(register(MIS)) & TRANSMIT != 0) && within(MILLISECOND, irq_waits);
+    let raised = within(SECOND, || load32(register(MIS)) & TRANSMIT != 0) && within(SECOND, irq_waits);
     store32(register(ICR), TRANSMIT);
-    let lowered = within(MILLISECOND, || !irq_waits());
+    let lowered = within(SECOND, || !irq_waits());
     store32(register(IMSC), 0);
     gic.disable(INTERRUPT);
     report.check("the UART's transmit interrupt comes", raised);

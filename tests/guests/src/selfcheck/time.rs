@@ -10,11 +10,14 @@ use crate::runtime::vectors::attempt;
 use crate::runtime::{firmware, interrupts};
 
 const MILLISECOND: u64 = 1_000_000;
+/// What must come is waited for so long: QEMU itself sees timers late on a busy machine. (And QEMU's GICv2 looks
+/// at a line that stayed up while its interrupt was ended at the next interrupt of whatever kind only.)
+const SECOND: u64 = 1_000 * MILLISECOND;
 
 pub(super) fn virtual_timer(report: &mut Report) {
     let gic = machine().gic;
     let begun = now();
-    report.check("the counter counts", within(MILLISECOND, || now() > begun));
+    report.check("the counter counts", within(SECOND, || now() > begun));
     gic.enable(VIRTUAL_ID);
     virtual_line(report);
     taken(report);
@@ -23,24 +26,23 @@ pub(super) fn virtual_timer(report: &mut Report) {
 /// The interrupt follows the timer's condition, and its mask.
 fn virtual_line(report: &mut Report) {
     let gic = machine().gic;
-    timer::arm(now() + ticks(10_000 * MILLISECOND));
+    timer::arm(now() + ticks(100 * SECOND));
     report.equal("a timer of the future is quiet", (get!("cntv_ctl_el0"), irq_waits()), (ENABLE, false));
     timer::arm(now());
-    let fired = within(MILLISECOND, || get!("cntv_ctl_el0") & ISTATUS != 0);
+    let fired = within(SECOND, || get!("cntv_ctl_el0") & ISTATUS != 0);
     report.check("a timer of the past has its condition met", fired);
-    report.check("and its interrupt is pending", within(MILLISECOND, || gic.is_pending(VIRTUAL_ID)));
-    report.check("and signalled", within(MILLISECOND, irq_waits));
+    report.check("and its interrupt is pending", within(SECOND, || gic.is_pending(VIRTUAL_ID)));
+    report.check("and signalled", within(SECOND, irq_waits));
     set!("cntv_ctl_el0", ENABLE | IMASK);
-    report
-        .check("masked in the timer, it is not pending", within(MILLISECOND, || !gic.is_pending(VIRTUAL_ID)));
-    report.check("and not signalled", within(MILLISECOND, || !irq_waits()));
+    report.check("masked in the timer, it is not pending", within(SECOND, || !gic.is_pending(VIRTUAL_ID)));
+    report.check("and not signalled", within(SECOND, || !irq_waits()));
     report.equal("though the condition is met", get!("cntv_ctl_el0"), ENABLE | IMASK | ISTATUS);
     set!("cntv_ctl_el0", ENABLE);
-    report.check("unmasked, it is signalled again", within(MILLISECOND, irq_waits));
+    report.check("unmasked, it is signalled again", within(SECOND, irq_waits));
     let first = gic.acknowledge();
     gic.end(first);
     report.equal("acknowledged", first & 0x3ff, VIRTUAL_ID);
-    report.check("a line that stays up is signalled again after the end", within(MILLISECOND, irq_waits));
+    report.check("a line that stays up is signalled again after the end", within(SECOND, irq_waits));
     let second = gic.acknowledge();
     timer::stop();
     gic.end(second);
@@ -59,40 +61,38 @@ fn taken(report: &mut Report) {
     let before = interrupts::count();
     timer::arm(at);
     unmask();
-    while interrupts::count() == before && now() < at + ticks(1_000 * MILLISECOND) {
+    while interrupts::count() == before && now() < at + ticks(SECOND) {
         wfi();
     }
     mask();
     let (id, entered) = interrupts::last();
     report.equal("the timer interrupts WFI", (id, interrupts::count() - before), (VIRTUAL_ID, 1));
     report.check("not before its time", entered >= at);
-    report.check("and not a second later", entered < at + ticks(1_000 * MILLISECOND));
+    report.check("and not a second later", entered < at + ticks(SECOND));
     let at = now() + ticks(MILLISECOND);
     timer::arm(at);
     while now() < at {
         wfi();
     }
-    report.check(
-        "a masked interrupt ends WFI",
-        interrupts::count() - before == 1 && within(MILLISECOND, irq_waits),
-    );
+    report
+        .check("a masked interrupt ends WFI", interrupts::count() - before == 1 && within(SECOND, irq_waits));
     let suspended = now();
     let status = firmware::status(psci::CPU_SUSPEND_64, [0; 3]);
     report.check(
         "nor does CPU_SUSPEND wait then",
-        status == psci::Status::Success as i32 && now() < suspended + ticks(100 * MILLISECOND),
+        status == psci::Status::Success as i32 && now() < suspended + ticks(SECOND),
     );
     timer::stop();
     report.check(
         "and is gone when the timer is stopped",
-        within(MILLISECOND, || !machine().gic.is_pending(VIRTUAL_ID)) && !irq_waits(),
+        within(SECOND, || !machine().gic.is_pending(VIRTUAL_ID)) && !irq_waits(),
     );
     let at = now() + ticks(2 * MILLISECOND);
     timer::arm(at);
-    while !irq_waits() && now() < at + ticks(1_000 * MILLISECOND) {
+    while !irq_waits() && now() < at + ticks(SECOND) {
         firmware::call(psci::CPU_SUSPEND_64, [0; 3]);
     }
-    report.check("the timer ends CPU_SUSPEND", now() >= at && now() < at + ticks(500 * MILLISECOND));
+    report.check("the timer ends CPU_SUSPEND", now() >= at && now() < at + ticks(SECOND));
     timer::stop();
 }
 
@@ -105,7 +105,7 @@ pub(super) fn physical_timer(report: &mut Report) {
     gic.enable(PHYSICAL_ID);
     set!("cntp_tval_el0", ticks(MILLISECOND));
     set!("cntp_ctl_el0", ENABLE);
-    report.check("the physical timer is signalled", within(100 * MILLISECOND, irq_waits));
+    report.check("the physical timer is signalled", within(SECOND, irq_waits));
     let taken = gic.acknowledge();
     timer::stop_physical();
     gic.end(taken);
