@@ -112,12 +112,16 @@ pub(crate) fn this(_masked: &IrqsOff<Aarch64>) -> &'static PerCpu {
     unsafe { &*block }
 }
 
-/// Handles a host interrupt that is in [`PerCpu::claimed`], as the vector would. Threads may switch inside.
+/// Handles a host interrupt that is in [`PerCpu::claimed`], as the vector would. The switch to a thread that it
+/// woke is left to who takes interrupts behind the guest's exit.
 pub(crate) fn handle_interrupt(masked: &IrqsOff<Aarch64>) {
     masked.as_in_vector(|masked| {
+        let preempt_off = this(masked).nesting.preempt_off();
+        preempt_off.set(preempt_off.get() + 1);
         if let Some(entry) = interrupt_entry() {
             entry(masked);
         }
+        preempt_off.set(preempt_off.get() - 1);
     });
 }
 

@@ -172,6 +172,9 @@ pub struct Held {
     pub count: usize,
     /// Ask to be called again as soon as a slot is free: more is waiting than fits.
     pub overflow: bool,
+    /// Which slots an exchange wrote, a bit each; what the others hold is as it was. Who writes one sets its
+    /// bit, who called takes the bits.
+    pub written: u16,
 }
 
 impl Held {
@@ -193,6 +196,7 @@ impl Held {
             slots: [EMPTY; Held::MAX],
             count,
             overflow: false,
+            written: 0,
         }
     }
     /// The slots that exist.

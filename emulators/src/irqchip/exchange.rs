@@ -42,7 +42,7 @@ impl Gic {
         {
             own.look = Look::Fresh;
         }
-        if timer.and_then(|news| self.timer_alone(cpu, news, held)).is_some() {
+        if self.alone(cpu, timer, held).is_some() {
             self.caller = Caller::Nobody;
             return;
         }
@@ -52,47 +52,82 @@ impl Gic {
         }
         self.review(cpu);
         held.overflow = self.fill(cpu, held.count);
-        self.answer(cpu, before, held.overflow, held.slots());
+        self.answer(cpu, before, held);
         self.caller = Caller::Nobody;
     }
 
-    /// The short way for what happens most often: the timer's host interrupt came, the guest ended the one
-    /// before (or there was none), and nothing else is going on. Otherwise `None`, and nothing is done.
+    /// The short way for what happens most often: at most one interrupt, one of the CPU's own, was in the
+    /// hardware's hands, the guest has ended it, and at most one is to get there, again one of the CPU's own.
+    /// Otherwise `None`, and nothing is done.
     #[inline]
-    fn timer_alone(&mut self, cpu: usize, news: TimerNews, held: &mut Held) -> Option<()> {
-        let ready = self.ready_blocks();
+    fn alone(&mut self, cpu: usize, timer: Option<TimerNews>, held: &mut Held) -> Option<()> {
+        let others = self.ready_blocks();
         let own = self.cpus.get_mut(cpu)?;
-        let (block, mask) = (&mut own.private, self.timer.mask());
-        let (out, slot) = (held.slots().first_mut()?, own.slots.first_mut()?);
-        let free = own.given == 0 && block.active & mask == 0;
-        let over = own.given == 1 && slot.id == self.timer && out.state == SlotState::Empty;
-        let quiet = own.review | own.stale == 0 && ready | block.ready == 0;
-        let plain = block.allowed & !(block.latch | block.latched | block.edge) & mask != 0;
-        if !(news.level && news.behind.is_some() && (free || over) && quiet && plain) {
+        let (block, slot) = (&mut own.private, own.slots.first_mut()?);
+        let out = held.slots.first_mut().filter(|_| held.count > 0)?;
+        let ended = match own.given {
+            0 => 0,
+            1 if slot.id.word() == 0 && out.state == SlotState::Empty => slot.id.mask(),
+            _ => return None,
+        };
+        if others | u32::from(own.stale) != 0 {
             return None;
         }
-        own.behind = news.behind;
-        own.given = 1;
-        block.level |= mask;
-        block.active &= !mask;
-        block.held |= mask;
-        *block.holder.at_mut(self.timer.bit()) = Holder { cpu: CpuIndex::new(cpu), slot: 0 };
-        *slot = Slot {
-            id: self.timer,
-            state: SlotState::Pending,
-            source: 0,
-            behind: news.behind,
-            activate: None,
+        // How things are when it is over. Nothing of the block is held then.
+        let active = block.active & !ended;
+        let (mut level, mut own_behind) = (block.level, own.behind);
+        if ended != 0 && slot.behind.is_some() {
+            level &= !ended;
+            own_behind = None;
+        }
+        let behind = match timer {
+            None => None,
+            Some(TimerNews { level: true, behind: Some(behind) }) => {
+                level |= self.timer.mask();
+                own_behind = Some(behind);
+                own_behind
+            }
+            // A line that falls, or a timer without a host interrupt behind it.
+            Some(_) => return None,
         };
-        *out = IrqSlot {
-            id: self.timer.get(),
-            priority: *block.priority.at(self.timer.bit()),
-            state: SlotState::Pending,
-            behind: news.behind,
-            notify: false,
-            source: 0,
-            group1: block.group1 & mask != 0,
-        };
+        let asserted = level & !block.edge;
+        let ready = active | (block.latch | asserted) & block.allowed;
+        let id = Intid::at(0, ready.trailing_zeros());
+        let linked = behind.is_some();
+        // One that is in several ways; or the timer, when it is not just that its line is up.
+        if ready & ready.wrapping_sub(1) | active != 0
+            || linked && (ready != self.timer.mask() || (block.latch | block.edge) & ready != 0)
+            || !linked && ready == self.timer.mask()
+            || self.version == Version::V2 && ready & 0xffff != 0
+        {
+            return None;
+        }
+        block.active = active;
+        block.level = level;
+        block.latched = block.latch & ready;
+        block.latch &= !ready;
+        block.held = ready;
+        block.ready = 0;
+        own.behind = own_behind;
+        // What is over needs no second look.
+        own.review = 0;
+        held.written |= own.given;
+        own.given = 0;
+        if ready != 0 {
+            held.written |= 1;
+            own.given = 1;
+            *block.holder.at_mut(id.bit()) = Holder { cpu: CpuIndex::new(cpu), slot: 0 };
+            *slot = Slot { id, state: SlotState::Pending, source: 0, behind, activate: None };
+            *out = IrqSlot {
+                id: id.get(),
+                priority: *block.priority.at(id.bit()),
+                state: SlotState::Pending,
+                behind,
+                notify: !linked && asserted & ready != 0,
+                source: 0,
+                group1: block.group1 & ready != 0,
+            };
+        }
         held.overflow = false;
         Some(())
     }
@@ -231,7 +266,7 @@ impl Gic {
     /// Fills the slots with the most urgent; says whether more is ready than fits.
     #[inline]
     fn fill(&mut self, cpu: usize, count: usize) -> bool {
-        let all = u16::try_from((1u32 << count.min(Held::MAX)) - 1).unwrap_or(u16::MAX);
+        let all = every(count);
         loop {
             let Some(own) = self.cpus.get(cpu) else { return false };
             if own.private.ready | self.ready_blocks() == 0 {
@@ -345,9 +380,11 @@ impl Gic {
 
     /// Writes down what the hardware should hold, which held the slots `before` until now.
     #[inline]
-    fn answer(&mut self, cpu: usize, before: u16, overflow: bool, held: &mut [IrqSlot]) {
+    fn answer(&mut self, cpu: usize, before: u16, held: &mut Held) {
         let Some(own) = self.cpus.get_mut(cpu) else { return };
-        let gone = (before | core::mem::take(&mut own.stale)) & !own.given;
+        let gone = (before | core::mem::take(&mut own.stale) & every(held.count)) & !own.given;
+        held.written |= gone | own.given;
+        let (overflow, held) = (held.overflow, held.slots());
         for number in bits(gone.into()) {
             if let Some(out) = held.get_mut(number as usize) {
                 out.state = SlotState::Empty;
@@ -401,6 +438,11 @@ fn renewed(slot: Slot, block: &Block, cpu: CpuIndex, version: Version) -> SlotSt
         (false, true) => SlotState::Active,
         (true, true) => SlotState::PendingActive,
     }
+}
+
+/// A bit for each of `count` slots.
+fn every(count: usize) -> u16 {
+    u16::try_from((1u32 << count.min(Held::MAX)) - 1).unwrap_or(u16::MAX)
 }
 
 fn set(word: &mut u32, mask: u32, on: bool) {

@@ -109,9 +109,9 @@ impl Word {
         self.drain().level
     }
 
-    /// Sets one pin; says whether somebody is to be called for it.
+    /// Sets one pin and says so with `tell`, if that is a change; says whether somebody is to be called for it.
     #[inline]
-    fn set(&self, mask: u32, level: bool) -> bool {
+    fn set(&self, mask: u32, level: bool, tell: impl FnOnce()) -> bool {
         let before = if level {
             self.level.fetch_or(mask, Ordering::SeqCst)
         } else {
@@ -124,6 +124,7 @@ impl Word {
             self.rose.fetch_or(mask, Ordering::SeqCst);
         }
         self.changed.fetch_or(mask, Ordering::SeqCst);
+        tell();
         self.watched.load(Ordering::SeqCst) & mask != 0
     }
 }
@@ -138,6 +139,8 @@ struct Shared {
 /// The pins of all interrupts: the shared ones, and each CPU's own.
 pub(super) struct Inputs {
     shared: Vec<Shared>,
+    /// Blocks of shared interrupts whose lines did something, a bit each. Set after the block's own words.
+    news: AtomicU32,
     private: Vec<Word>,
     bells: Vec<Arc<Bell>>,
 }
@@ -147,6 +150,7 @@ impl Inputs {
     pub(super) fn new(words: usize, cpus: usize) -> Self {
         Self {
             shared: (0..words).map(|_| Shared::default()).collect(),
+            news: AtomicU32::new(0),
             private: (0..cpus).map(|_| Word::default()).collect(),
             bells: (0..cpus).map(|_| Arc::default()).collect(),
         }
@@ -165,10 +169,19 @@ impl Inputs {
             Place::Private(cpu) => self.private.get(cpu),
         }
     }
-    /// Whether lines of a block did something.
+    /// Whether lines of shared interrupts did something.
     #[inline]
-    pub(super) fn is_changed(&self, place: Place) -> bool {
-        self.word(place).is_some_and(Word::is_changed)
+    pub(super) fn have_news(&self) -> bool {
+        self.news.load(Ordering::SeqCst) != 0
+    }
+    /// Takes which blocks that concerns, a bit each; those are to be drained then.
+    pub(super) fn take_news(&self) -> u32 {
+        self.news.swap(0, Ordering::SeqCst)
+    }
+    /// Whether lines of CPU `cpu`'s own interrupts did something.
+    #[inline]
+    pub(super) fn have_own_news(&self, cpu: usize) -> bool {
+        self.private.get(cpu).is_some_and(Word::is_changed)
     }
     /// Takes what they did.
     pub(super) fn drain(&self, place: Place) -> News {
@@ -213,9 +226,13 @@ impl Pins for Inputs {
     fn set(&self, pin: u32, level: bool) {
         // The CPUs' own interrupts have lines of their own: `OwnPins`.
         let Some(number) = pin.checked_sub(FIRST_SPI) else { return };
-        let Some(shared) = self.shared.get((number / 32) as usize) else { return };
-        let bit = number % 32;
-        if shared.word.set(1 << bit, level) {
+        let (word, bit) = (number / 32, number % 32);
+        let Some(shared) = self.shared.get(word as usize) else { return };
+        let tell = || {
+            // There are 31 blocks at most.
+            self.news.fetch_or(1 << (word & 31), Ordering::SeqCst);
+        };
+        if shared.word.set(1 << bit, level, tell) {
             let target = shared.targets.get(bit as usize);
             self.call(target.map_or(0, |target| target.load(Ordering::SeqCst)).into(), level);
         }
@@ -232,7 +249,7 @@ impl Pins for OwnPins {
     fn set(&self, pin: u32, level: bool) {
         if pin < FIRST_SPI
             && let Some(word) = self.inputs.private.get(self.cpu)
-            && word.set(1 << pin, level)
+            && word.set(1 << pin, level, || {})
         {
             self.inputs.call(self.cpu, level);
         }

@@ -4,7 +4,7 @@ use isa_gic::gicd::{self, decode_sgir};
 use isa_gic::v3::{self, decode_sgi};
 
 use super::lanes::bits;
-use super::state::{Caller, CpuIndex, Gic, Intid, Version};
+use super::state::{Gic, Intid, Version};
 
 /// Which register asked (GICv3).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,15 +19,49 @@ pub(super) enum Asked {
 pub(super) fn send_v3(gic: &mut Gic, by: usize, asked: Asked, value: u64) {
     let (targets, number) = decode_sgi(value);
     let Some(sgi) = Intid::new(number) else { return };
-    gic.caller = Caller::Access(CpuIndex::new(by));
+    let one = match targets {
+        v3::SgiTargets::List { mask, .. } => mask & mask.wrapping_sub(1) == 0,
+        v3::SgiTargets::Others => false,
+    };
+    if one
+        && let Some(target) = likely(targets)
+        && gic.is_meant(target, targets)
+    {
+        // Most calls are to one CPU, and most guests number their CPUs so.
+        gic.send_if(target, sgi, asked);
+        return;
+    }
     for target in 0..gic.cpus.len() {
-        let Some(cpu) = gic.cpus.get(target) else { break };
-        let meant = targets.contains(cpu.affinity) && (targets != v3::SgiTargets::Others || target != by);
-        if meant && (asked == Asked::AnyGroup || cpu.private.group1 & sgi.mask() == 0) {
-            gic.send(0, target, sgi);
+        if gic.is_meant(target, targets) && (targets != v3::SgiTargets::Others || target != by) {
+            gic.send_if(target, sgi, asked);
         }
     }
-    gic.caller = Caller::Nobody;
+}
+
+/// The CPU that is meant by a list of one, if CPUs are numbered 16 to a cluster.
+#[inline]
+fn likely(targets: v3::SgiTargets) -> Option<usize> {
+    match targets {
+        v3::SgiTargets::List { cluster, first: 0, mask } => {
+            Some((cluster.packed() >> 4) as usize + mask.trailing_zeros() as usize)
+        }
+        _ => None,
+    }
+}
+
+impl Gic {
+    #[inline]
+    fn is_meant(&self, cpu: usize, targets: v3::SgiTargets) -> bool {
+        self.cpus.get(cpu).is_some_and(|cpu| targets.contains(cpu.affinity))
+    }
+
+    #[inline]
+    fn send_if(&mut self, target: usize, sgi: Intid, asked: Asked) {
+        let group1 = self.cpus.get(target).map_or(0, |cpu| cpu.private.group1 & sgi.mask());
+        if asked == Asked::AnyGroup || group1 == 0 {
+            self.send(0, target, sgi);
+        }
+    }
 }
 
 /// A write of `value` to GICD_SGIR by CPU `by` (IHI 0048B, 4.3.15).

@@ -339,22 +339,32 @@ impl Gic {
     #[inline]
     pub(super) fn drain(&mut self, cpu: usize) {
         self.drain_shared();
-        if self.inputs.is_changed(Place::Private(cpu)) {
-            let Some(own) = self.cpus.get_mut(cpu) else { return };
-            let changed = own.private.drain(&self.inputs, Place::Private(cpu));
-            self.changed(cpu, 0, changed);
+        if self.inputs.have_own_news(cpu) {
+            self.drain_own(cpu);
         }
+    }
+
+    #[cold]
+    fn drain_own(&mut self, cpu: usize) {
+        let Some(own) = self.cpus.get_mut(cpu) else { return };
+        let changed = own.private.drain(&self.inputs, Place::Private(cpu));
+        self.changed(cpu, 0, changed);
     }
 
     /// Learns what the lines of shared interrupts did.
     #[inline]
     pub(super) fn drain_shared(&mut self) {
-        for shared in 0..self.spis.len() {
-            if self.inputs.is_changed(Place::Shared(shared)) {
-                let Some(block) = self.spis.get_mut(shared) else { return };
-                let changed = block.drain(&self.inputs, Place::Shared(shared));
-                self.changed(0, shared + 1, changed);
-            }
+        if self.inputs.have_news() {
+            self.drain_news();
+        }
+    }
+
+    #[inline(never)]
+    fn drain_news(&mut self) {
+        for shared in bits(self.inputs.take_news()) {
+            let Some(block) = self.spis.get_mut(shared as usize) else { return };
+            let changed = block.drain(&self.inputs, Place::Shared(shared as usize));
+            self.changed(0, shared as usize + 1, changed);
         }
     }
 
@@ -375,8 +385,20 @@ impl Gic {
         {
             *sources |= 1 << (source & 7);
         }
-        cpu.private.latch |= sgi.mask();
-        self.changed(target, 0, sgi.mask());
+        let (block, mask) = (&mut cpu.private, sgi.mask());
+        block.latch |= mask;
+        // What disturbing its holder, which is that CPU itself, and settling the block would do: nothing else of
+        // it changed.
+        let newly = if block.held & mask != 0 {
+            cpu.review |= 1 << (block.holder.at(sgi.bit()).slot & 15);
+            mask
+        } else {
+            block.allowed & mask & !block.ready
+        };
+        block.ready |= newly & !block.held;
+        if newly != 0 {
+            self.call(CpuIndex::new(target));
+        }
     }
 
     /// Switches groups on and off.

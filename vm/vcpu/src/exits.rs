@@ -56,13 +56,17 @@ impl ExitKind {
         }
     }
 
+    /// What an access to `place` was for; `memory` if it is one.
     #[inline(always)]
+    pub(crate) fn at(place: Place, memory: Self) -> Self {
+        if let Place::Register(_) = place { Self::Register } else { memory }
+    }
+
     pub(crate) fn of(exit: &Exit) -> Self {
-        let of = |place: Place, memory| if let Place::Register(_) = place { Self::Register } else { memory };
         match exit {
             Exit::Host => Self::Host,
-            Exit::Read(read) => of(read.place, Self::Read),
-            Exit::Write(write) => of(write.place, Self::Write),
+            Exit::Read(read) => Self::at(read.place, Self::Read),
+            Exit::Write(write) => Self::at(write.place, Self::Write),
             Exit::Call(_) => Self::Call,
             Exit::Wait => Self::Wait,
             Exit::Yield => Self::Yield,
@@ -111,13 +115,7 @@ impl ExitStats {
         }
     }
 
-    /// Measures what answers an exit: begins when this is made.
-    #[inline(always)]
-    pub(crate) fn begin() -> Option<Nanos> {
-        exits_are_timed().then(Machine::now)
-    }
-
-    #[cold]
+    /// What answered an exit of this kind began at `since`, and is done.
     pub(crate) fn took(&self, kind: ExitKind, since: Nanos) {
         if let Some(sum) = self.0.get(kind as usize) {
             add(&sum.nanos, Machine::now().since(since).0);

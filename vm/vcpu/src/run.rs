@@ -10,7 +10,7 @@ use isa_firmware::sbi::FirmwareEvent;
 use vm_bus::Refused;
 
 use crate::buses::{Buses, Hints};
-use crate::exits::{ExitKind, ExitStats};
+use crate::exits::{ExitKind, ExitStats, exits_are_timed};
 use crate::firmware::{self, Caller, sbi};
 use crate::{Asked, Mailbox, Siblings};
 
@@ -50,6 +50,8 @@ pub struct Runner<C = arch::Vcpu> {
     siblings: Arc<dyn Siblings>,
     hints: Hints,
     exits: Arc<ExitStats>,
+    /// What the exit is for that is being answered, and since when, if that is measured.
+    timed: Option<(ExitKind, Nanos)>,
     /// How much time the guest was told that it was taken; `None` where it is not told.
     stolen: Option<Nanos>,
     /// What the firmware keeps for this CPU.
@@ -68,7 +70,7 @@ impl<C: GuestCpu<Machine = Machine>> Runner<C> {
     ) -> Self {
         let (hints, exits, own) = (Hints::default(), Arc::default(), sbi::Own::default());
         let stolen = siblings.stolen_time(index).map(|_| Nanos(0));
-        Self { cpu, index, space, buses, mailbox, siblings, hints, exits, stolen, own }
+        Self { cpu, index, space, buses, mailbox, siblings, hints, exits, timed: None, stolen, own }
     }
 
     /// Resets the CPU, to begin at `from`.
@@ -121,9 +123,8 @@ impl<C: GuestCpu<Machine = Machine>> Runner<C> {
                 return Stop::Asked(asked);
             }
             let exit = self.cpu.enter(&self.space, &masked);
-            let kind = ExitKind::of(&exit);
-            self.exits.count(kind);
             if matches!(exit, Exit::Host) {
+                self.exits.count(ExitKind::Host);
                 // The host interrupt that brought us back is taken here, and the thread may go on elsewhere.
                 drop(host_thread::take_interrupts(masked));
                 self.tell_stolen();
@@ -131,10 +132,12 @@ impl<C: GuestCpu<Machine = Machine>> Runner<C> {
                 continue;
             }
             drop(masked);
-            let begun = ExitStats::begin();
+            if exits_are_timed() {
+                self.begin_timing(&exit);
+            }
             let flow = self.settle(exit);
-            if let Some(begun) = begun {
-                self.exits.took(kind, begun);
+            if self.timed.is_some() {
+                self.end_timing();
             }
             if let Break(stop) = flow {
                 return stop;
@@ -172,25 +175,55 @@ impl<C: GuestCpu<Machine = Machine>> Runner<C> {
         true
     }
 
-    #[inline]
+    #[cold]
+    fn begin_timing(&mut self, exit: &Exit) {
+        self.timed = Some((ExitKind::of(exit), Machine::now()));
+    }
+
+    #[cold]
+    fn end_timing(&mut self) {
+        if let Some((kind, begun)) = self.timed.take() {
+            self.exits.took(kind, begun);
+        }
+    }
+
+    /// Does what the exit asks for, and counts it: here, where each kind has its own place.
+    #[inline(always)]
     fn settle(&mut self, exit: Exit) -> ControlFlow<Stop> {
         match exit {
             // See `run`.
             Exit::Host => {}
-            Exit::Read(read) => self.read(read),
-            Exit::Write(write) => self.write(write),
+            Exit::Read(read) => {
+                self.exits.count(ExitKind::at(read.place, ExitKind::Read));
+                self.read(read);
+            }
+            Exit::Write(write) => {
+                self.exits.count(ExitKind::at(write.place, ExitKind::Write));
+                self.write(write);
+            }
             Exit::Call(call) => {
+                self.exits.count(ExitKind::Call);
                 let (siblings, buses, space) = (&*self.siblings, &*self.buses, &*self.space);
                 let caller = Caller { index: self.index, siblings, buses, space };
                 return firmware::call(&mut self.cpu, call, &caller, &mut self.own);
             }
-            Exit::Wait => return Break(Stop::Idle),
-            Exit::Yield => return Break(Stop::Yield),
+            Exit::Wait => {
+                self.exits.count(ExitKind::Wait);
+                return Break(Stop::Idle);
+            }
+            Exit::Yield => {
+                self.exits.count(ExitKind::Yield);
+                return Break(Stop::Yield);
+            }
             Exit::Fault(fault) => {
+                self.exits.count(ExitKind::Fault);
                 self.own.counters.count(FirmwareEvent::IllegalInstruction);
                 self.cpu.inject(fault);
             }
-            Exit::Refused(why) => return Break(Stop::Refused(why)),
+            Exit::Refused(why) => {
+                self.exits.count(ExitKind::Refused);
+                return Break(Stop::Refused(why));
+            }
         }
         Continue(())
     }

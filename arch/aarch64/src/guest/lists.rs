@@ -74,6 +74,10 @@ pub(super) fn use_interface(own: &Loaded, interface: VirtualInterface) {
     own.timer_active.set([set_active, clear_active]);
     KIND.store(kind, Ordering::Release);
     silence();
+    // Whatever was there before: from here on list registers are clear while no guest is loaded.
+    for n in 0..COUNT.load(Ordering::Relaxed) {
+        put(n, &IrqSlot::default());
+    }
 }
 
 /// Says whether interrupts can reach guests at all.
@@ -162,7 +166,6 @@ impl Lists {
 
     /// Into the hardware.
     pub(super) fn load(&mut self) {
-        let count = self.held.count;
         match KIND.load(Ordering::Relaxed) {
             PROCESSOR => {
                 // SAFETY: the virtual interface's registers concern guests only.
@@ -175,8 +178,11 @@ impl Lists {
             }
             _ => return,
         }
-        for (n, slot) in self.held.slots.iter().enumerate().take(count) {
-            put(n, slot);
+        // The others are clear: whoever was here before left them so.
+        for (n, slot) in self.given() {
+            if slot.state != SlotState::Empty {
+                put(n, slot);
+            }
         }
         self.switch_on();
     }
@@ -196,10 +202,8 @@ impl Lists {
             _ => {}
         }
         silence();
-        for (n, slot) in self.held.slots.iter().enumerate().take(self.held.count) {
-            if slot.state != SlotState::Empty {
-                put(n, &IrqSlot::default());
-            }
+        for (n, _) in self.given() {
+            put(n, &IrqSlot::default());
         }
     }
 
@@ -254,40 +258,46 @@ impl Lists {
         }
     }
 
-    /// Lets `port` see what [`Lists::look`] found, and takes what it has now.
-    /// Says whether a hardware-linked interrupt is among that.
-    pub(super) fn exchange(&mut self, port: &dyn GuestPort) -> bool {
-        self.held.overflow = false;
+    /// Lets `port` see what [`Lists::look`] found, and takes what it has now. `rang` says that the interface
+    /// rang, and is silent since. Says whether a hardware-linked interrupt is among what is new.
+    #[inline]
+    pub(super) fn exchange(&mut self, port: &dyn GuestPort, rang: bool) -> bool {
+        let before = core::mem::take(&mut self.held.overflow);
         port.exchange(&mut self.held);
-        let linked = self.give();
-        self.switch_on();
+        let mut linked = false;
+        let mut written = core::mem::take(&mut self.held.written);
+        while written != 0 {
+            let n = written.trailing_zeros() as usize;
+            written &= written - 1;
+            linked |= self.give(n);
+        }
+        if rang || before != self.held.overflow {
+            self.switch_on();
+        }
         linked
     }
 
-    /// Writes what is held into the list registers. One that was in use and is empty now is cleared, even if
-    /// the guest emptied it: it would ring for ever if it was to notify.
-    fn give(&mut self) -> bool {
-        let mut linked = false;
-        let was_used = core::mem::take(&mut self.used);
-        let count = self.held.count;
-        for (n, slot) in self.held.slots.iter_mut().enumerate().take(count) {
-            let bit = 1 << n;
-            if slot.state != SlotState::Empty {
-                put(n, slot);
-                self.used |= bit;
-                linked |= slot.behind.is_some();
-            } else if was_used & bit != 0 {
-                *slot = IrqSlot::default();
-                put(n, slot);
-            }
+    /// Writes what slot `n` holds into its list register, says whether that is a hardware-linked interrupt.
+    /// One that is empty now is cleared, even if the guest emptied it: it would ring for ever if it was to
+    /// notify.
+    #[inline]
+    fn give(&mut self, n: usize) -> bool {
+        let Some(slot) = self.held.slots.get_mut(n).filter(|_| n < self.held.count) else { return false };
+        if slot.state == SlotState::Empty {
+            *slot = IrqSlot::default();
+            self.used &= !(1 << n);
+        } else {
+            self.used |= 1 << n;
         }
-        linked
+        put(n, slot);
+        slot.behind.is_some()
     }
 
     /// The same while they are not in the hardware.
     pub(super) fn exchange_aside(&mut self, port: &dyn GuestPort) {
         self.held.overflow = false;
         port.exchange(&mut self.held);
+        self.held.written = 0;
         self.tidy();
     }
 

@@ -162,13 +162,13 @@ impl State {
 
     /// Lets the port see what became of its interrupts, and takes what it has now. The guest is loaded.
     fn exchange(&mut self, cpu: &PerCpu) {
-        cpu.loaded.rang.set(false);
+        let rang = cpu.loaded.rang.replace(false);
         self.lists.look();
         if self.timer_active && get!("cntv_ctl_el0") & CONDITION != RINGS && self.lists.link_waits() {
             lists::set_timer_active(&cpu.loaded, false);
             self.take_timer_back();
         }
-        self.timer_undelivered &= !self.lists.exchange(&*self.port);
+        self.timer_undelivered &= !self.lists.exchange(&*self.port, rang);
     }
 
     /// The same while the guest is not loaded.

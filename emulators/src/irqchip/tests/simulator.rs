@@ -61,6 +61,19 @@ pub(super) struct Cpu {
     pub(super) timer_active: bool,
 }
 
+impl Cpu {
+    /// As hardware does it: only what is said to be written is.
+    fn exchange(&mut self) {
+        let before = self.held.slots;
+        self.port.exchange(&mut self.held);
+        let written = core::mem::take(&mut self.held.written);
+        assert_eq!(u32::from(written) >> self.held.count, 0, "a slot that does not exist is written");
+        for (n, (before, now)) in before.iter().zip(&self.held.slots).enumerate() {
+            assert!(written >> n & 1 != 0 || before == now, "slot {n} is not said to be written");
+        }
+    }
+}
+
 /// A machine of such CPUs.
 pub(super) struct Machine {
     pub(super) shared: Arc<Shared>,
@@ -125,8 +138,7 @@ impl Machine {
 
     /// The hardware of CPU `cpu` says what became of its interrupts, and the guest does not run.
     pub(super) fn refresh(&mut self, cpu: usize) {
-        let own = &mut self.cpus[cpu];
-        own.port.exchange(&mut own.held);
+        self.cpus[cpu].exchange();
         self.check();
     }
 
@@ -247,7 +259,7 @@ impl Machine {
         if own.rang || own.port.stirred() {
             own.rang = false;
             own.exchanges += 1;
-            own.port.exchange(&mut own.held);
+            own.exchange();
             self.check();
         }
         true
