@@ -53,7 +53,13 @@ impl<'a> Apt<'a> {
         let folder = context.cache().join(format!("apt-{architecture}-{suite}"));
         let apt = Self { context, folder, architecture: Some(architecture) };
         let what = format!("fetching the list of Debian {suite}'s {architecture} packages (about 10 MB)");
-        apt.begin(&what, &[sources.for_suite(suite, false), sources.for_suite_alone(suite)])?;
+        let alone = sources.for_suite_alone(suite);
+        // Backports are what updates them.
+        if suite.ends_with("-backports") {
+            apt.begin(&what, &[alone])?;
+        } else {
+            apt.begin(&what, &[sources.for_suite(suite, false), alone])?;
+        }
         Ok(apt)
     }
 
@@ -122,7 +128,23 @@ impl<'a> Apt<'a> {
 
     /// The newest version of `package` in the archive.
     pub(crate) fn candidate(&self, package: &str) -> Result<Candidate> {
-        let text = shell::ask(self.command("apt-cache").args(["show", "--no-all-versions", package]))
+        self.describe(package, package)
+    }
+
+    /// The version of `package` that `upstream` was packed as, which may be an old one.
+    pub(crate) fn exact(&self, package: &str, upstream: &str) -> Result<Candidate> {
+        let of =
+            |version: &str| version.strip_prefix(upstream).is_some_and(|rest| rest.starts_with(['+', '-']));
+        let versions = self.versions(package);
+        let (version, _) = versions
+            .iter()
+            .find(|(version, _)| of(version))
+            .with_context(|| format!("the archive has no {package} {upstream}"))?;
+        self.describe(package, &format!("{package}={version}"))
+    }
+
+    fn describe(&self, package: &str, wanted: &str) -> Result<Candidate> {
+        let text = shell::ask(self.command("apt-cache").args(["show", "--no-all-versions", wanted]))
             .with_context(|| format!("the archive has no package {package}"))?;
         let field = |name: &str| {
             text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)

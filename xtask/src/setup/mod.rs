@@ -30,8 +30,9 @@ Looks for each of these and fetches what is not there. `run`, `test` and `bench`
 so this is only needed to prepare a machine that will have no network later.
 
 1. Rust's core library for the hypervisor's target. The first way that works is taken:
-   the target is installed already; `rustup target add`; built from source with the matching
-   rust-src; Debian's own matched set of compiler and sources (apt-get, as root or with sudo).
+   the target is installed already; `rustup target add`; built from source with the rust-src of
+   exactly this compiler (rustup's, or Debian's package, linked where rustup's would be); Debian's
+   own matched set of compiler and sources (apt-get, as root or with sudo).
 2. qemu-system-aarch64 (10.0 or later where the release or its backports have it) and dtc, with
    apt-get as root or with sudo. The machine's own package sources are read, not changed.
 3. Debian's arm64 kernel, busybox and U-Boot for the guests (about 100 MB to fetch), unpacked into

@@ -1,4 +1,10 @@
-//! Rust's core library for the hypervisor's targets, in the first of four ways that works.
+//! Rust's core library for the hypervisor's targets, in the first of four ways that works:
+//!
+//! 1. the target is installed;
+//! 2. rustup installs it;
+//! 3. it is built from source, with the rust-src of exactly this compiler: rustup's, or else Debian's package of
+//!    that version, unpacked into the output folder and linked where rustup's would be;
+//! 4. Debian's own compiler builds it from Debian's sources.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,7 +14,7 @@ use anyhow::{Context as _, Result, bail};
 use super::apt::{Apt, Origin};
 use super::sources::Sources;
 use crate::arch::Arch;
-use crate::context::{Context, read_text};
+use crate::context::{Context, make_folder, read_text};
 use crate::shell;
 
 /// A cargo that can build for an architecture's target.
@@ -90,7 +96,14 @@ pub(crate) fn prepare(context: &Context, arch: &Arch) -> Result<Toolchain> {
     if has_sources(&sysroot) {
         return plain(true);
     }
-    tried.push("there is no rust-src of this compiler to build core from".to_owned());
+    if managed {
+        match debian_sources(context, &sysroot) {
+            Ok(()) => return plain(true),
+            Err(error) => tried.push(format!("{error:#}")),
+        }
+    } else {
+        tried.push("there is no rust-src of this compiler to build core from".to_owned());
+    }
 
     match debian(context, target) {
         Ok(toolchain) => Ok(toolchain),
@@ -140,6 +153,47 @@ fn needs_linker(context: &Context, sysroot: &Path) -> Result<bool> {
 
 fn has_sources(sysroot: &Path) -> bool {
     sysroot.join("lib/rustlib/src/rust/library/core/Cargo.toml").is_file()
+}
+
+/// Where Debian's rust-src is looked for, in the version of a compiler that rustup installed.
+const SOURCE_SUITES: &[&str] = &["trixie-backports", "trixie", "forky"];
+
+/// Gets Debian's package of the sources of exactly the compiler in `sysroot`, and links them where rustup's own
+/// would be.
+fn debian_sources(context: &Context, sysroot: &Path) -> Result<()> {
+    let rustc = sysroot.join("bin/rustc");
+    let version = shell::ask(Command::new(&rustc).arg("--version"))?;
+    let version = version.split_whitespace().nth(1).context("the compiler tells no version")?;
+    eprintln!("setting up the sources of Rust {version}'s core library");
+    let folder = context.cache().join(format!("rust-src-{version}"));
+    let library = folder.join(format!("usr/src/rustc-{version}"));
+    if !library.join("library/core/Cargo.toml").is_file() {
+        let sources = Sources::of_this_machine()
+            .context("this machine has no package sources of a Debian release to take rust-src from")?;
+        let package = SOURCE_SUITES.iter().find_map(|suite| {
+            // The package is for all architectures.
+            let apt = Apt::foreign(context, &sources, "arm64", suite).ok()?;
+            let candidate = apt.exact("rust-src", version).ok()?;
+            apt.download(&candidate).ok()
+        });
+        let package = package
+            .with_context(|| format!("Debian ({}) has no rust-src {version}", SOURCE_SUITES.join(", ")))?;
+        make_folder(&folder)?;
+        let mut unpack = Command::new("dpkg-deb");
+        unpack.arg("-x").arg(&package).arg(&folder);
+        shell::logged(context, &mut unpack, &folder.join("log"))?;
+    }
+    let place = sysroot.join("lib/rustlib/src");
+    make_folder(&place)?;
+    let place = place.join("rust");
+    // What is there is a link whose target went away: otherwise there would have been sources.
+    let _ = std::fs::remove_file(&place);
+    std::os::unix::fs::symlink(&library, &place)
+        .with_context(|| format!("cannot make the link {}", place.display()))?;
+    if !has_sources(sysroot) {
+        bail!("the package rust-src {version} has no {}", context.show(&library));
+    }
+    Ok(())
 }
 
 /// Asks rustup for a part of the toolchain in use.
