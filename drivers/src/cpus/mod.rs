@@ -3,6 +3,7 @@
 //! To add one: one file, its `mod` line, one line in `METHODS`.
 
 mod psci;
+mod sbi;
 mod spin_table;
 
 use alloc::string::{String, ToString};
@@ -11,7 +12,7 @@ use atomic::Arc;
 use host_cpus::EnableMethod;
 
 /// Every way.
-const METHODS: &[&Method] = &[&psci::METHOD, &spin_table::METHOD];
+const METHODS: &[&Method] = &[&psci::METHOD, &sbi::METHOD, &spin_table::METHOD];
 
 /// A way in which CPUs are started.
 struct Method {
@@ -77,7 +78,9 @@ fn note(node: fdt::Node<'_>) -> Result<(), String> {
 fn method(node: fdt::Node<'_>) -> Result<Option<Arc<dyn EnableMethod>>, String> {
     let named = node.str_opt("enable-method").map_err(|error| error.to_string())?;
     let inherited = || node.parent().and_then(|cpus| cpus.str_opt("enable-method").ok().flatten());
-    let Some(name) = named.or_else(inherited) else { return Ok(None) };
+    // No tree names it where there is no other.
+    let implied = || node.is_compatible("riscv").then_some(sbi::METHOD.name);
+    let Some(name) = named.or_else(inherited).or_else(implied) else { return Ok(None) };
     let method = METHODS
         .iter()
         .find(|method| method.name == name)
