@@ -58,7 +58,7 @@ mod tests {
         assert_eq!(complete("ver"), ["version"]);
         assert_eq!(complete("echo a; sle"), ["sleep"]);
         assert_eq!(complete("host c"), ["class_device_list", "class_list", "cpu"]);
-        assert_eq!(complete("host cpu "), ["info", "stats"]);
+        assert_eq!(complete("host cpu "), ["info", "offline", "online", "poke", "stats"]);
         assert_eq!(complete("help gu"), ["guest"]);
         assert!(complete("no_such ").is_empty());
         assert!(complete("").len() == crate::COMMANDS.len());

@@ -1,28 +1,33 @@
 //! `host`: what this machine is, and how it is used.
 
+mod cpus;
 mod devices;
+mod irqs;
 mod sched;
 
+pub(crate) use cpus::{cpu, names as cpu_names};
 pub(crate) use devices::{PLATFORM, classes};
 
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use core::fmt::Write;
 
-use arch::{Boot, Clock, Cpu, IrqsOff, LocalIrqs, Machine};
-use host_thread::Kind;
+use arch::{CpuId, Machine, Processors};
 
-use crate::table::Table;
-use crate::{Args, Command, Failed, Form, Session, thread, tree};
+use crate::{Args, Command, Failed, Form, Session, tree};
 
 pub(crate) const COMMAND: Command = Command {
     name: "host",
     about: "host information",
     forms: &[
         Form { words: "info", arguments: "", run: info },
-        Form { words: "cpu info", arguments: "", run: cpu_info },
-        Form { words: "cpu stats", arguments: "", run: cpu_stats },
-        Form { words: "irq stats", arguments: "", run: irq_stats },
+        Form { words: "cpu info", arguments: "", run: cpus::info },
+        Form { words: "cpu stats", arguments: "", run: cpus::stats },
+        Form { words: "cpu poke", arguments: "[<host_cpu>]", run: cpus::poke },
+        Form { words: "cpu online", arguments: "<host_cpu>", run: cpus::bring_up },
+        Form { words: "cpu offline", arguments: "<host_cpu>", run: cpus::take_down },
+        Form { words: "irq stats", arguments: "", run: irqs::stats },
+        Form { words: "irq set_affinity", arguments: "<irq> <host_cpu>", run: irqs::set_affinity },
         Form { words: "sched", arguments: "", run: sched::show },
         Form { words: "ram info", arguments: "", run: ram_info },
         Form { words: "resources", arguments: "", run: resources },
@@ -38,10 +43,6 @@ fn line(session: &mut Session<'_>, label: &str, value: impl core::fmt::Display) 
     Ok(())
 }
 
-fn hardware_id() -> u64 {
-    Machine::hardware_id(&IrqsOff::now())
-}
-
 fn info(session: &mut Session<'_>, _: &Args<'_>) -> Result<(), Failed> {
     let model = tree::with(|tree| {
         let root = tree.root();
@@ -49,52 +50,12 @@ fn info(session: &mut Session<'_>, _: &Args<'_>) -> Result<(), Failed> {
         model.unwrap_or("unknown").to_string()
     });
     let memory = host_mem::stats();
+    let boot = Machine::hardware_id_of(CpuId(0)).unwrap_or(0);
     line(session, "Host Name", model)?;
-    line(session, "Boot CPU Hardware ID", format!("{:#x}", hardware_id()))?;
-    line(session, "Total Online CPUs", 1)?;
+    line(session, "Boot CPU Hardware ID", format!("{boot:#x}"))?;
+    line(session, "Total Online CPUs", cpus::count())?;
     line(session, "Total RAM", format!("{} MB", memory.total_frames >> (20 - addr::PAGE_SHIFT)))?;
     line(session, "Free RAM", format!("{} MB", memory.free_frames >> (20 - addr::PAGE_SHIFT)))
-}
-
-fn cpu_info(session: &mut Session<'_>, _: &Args<'_>) -> Result<(), Failed> {
-    let mut kind = String::new();
-    Machine::describe(&mut kind)?;
-    line(session, "CPU Type", kind.trim_end())?;
-    line(session, "CPU Online Count", 1)?;
-    line(session, "Time Base", format!("{} Hz", Machine::frequency()))?;
-    line(session, "CPU0 Hardware ID", format!("{:#x}", hardware_id()))
-}
-
-fn cpu_stats(session: &mut Session<'_>, _: &Args<'_>) -> Result<(), Failed> {
-    let threads = thread::all();
-    let uptime = Machine::now().0.max(1);
-    let idle: u64 = threads
-        .iter()
-        .filter(|thread| thread.attributes.kind == Kind::Idle)
-        .map(|thread| thread.stats.running.0)
-        .sum();
-    let busy = uptime.saturating_sub(idle);
-    // Tenths of a percent; both fit, since a u64 of nanoseconds divided by 1000 leaves room.
-    let tenths = busy / 1000 * 1000 / (uptime / 1000).max(1);
-    let vcpus = threads.iter().filter(|thread| thread.attributes.kind == Kind::Vcpu).count();
-    let mut table = Table::new([("CPU#", 8), ("HWID", 16), ("Util. (%)", 16), ("Active VCPUs", 39)]);
-    table.row([
-        Machine::id(&IrqsOff::now()).0.to_string(),
-        format!("{:#x}", hardware_id()),
-        format!("{}.{}", tenths / 10, tenths % 10),
-        vcpus.to_string(),
-    ]);
-    table.print(session)?;
-    Ok(())
-}
-
-fn irq_stats(session: &mut Session<'_>, _: &Args<'_>) -> Result<(), Failed> {
-    let mut table = Table::new([("IRQ#", 8), ("HWIRQ#", 10), ("Name", 24), ("Chip", 24), ("CPU0", 13)]);
-    for irq in host_irq::stats().into_iter().filter(|irq| irq.enabled || irq.count > 0) {
-        table.row([irq.irq.to_string(), irq.own.to_string(), irq.name, irq.chip, irq.count.to_string()]);
-    }
-    table.print(session)?;
-    Ok(())
 }
 
 fn ram_info(session: &mut Session<'_>, _: &Args<'_>) -> Result<(), Failed> {

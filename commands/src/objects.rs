@@ -15,6 +15,7 @@ pub(crate) fn names(parameter: &str, typed: &str) -> Vec<String> {
         "guest" => guest::names(),
         "new_guest" => tree::names_below(tree::GUESTS),
         "vcpu" => vcpu::names(),
+        "host_cpu" => host::cpu_names(),
         "vserial" => vio::serial::list().iter().map(|port| port.name().to_string()).collect(),
         "chardev" => vio::chardev::list().iter().map(|device| device.name().to_string()).collect(),
         "rtc" => vio::rtc::list().iter().map(|device| device.name().to_string()).collect(),

@@ -14,14 +14,25 @@ pub(crate) const COMMAND: Command = Command {
 };
 
 fn list(session: &mut Session<'_>, _: &Args<'_>) -> Result<(), Failed> {
-    let mut table = Table::new([("ID", 8), ("Prio", 7), ("State", 12), ("Running (ms)", 15), ("Name", 36)]);
+    let mut table = Table::new([
+        ("ID", 7),
+        ("CPU", 6),
+        ("Prio", 6),
+        ("State", 10),
+        ("Running (ms)", 14),
+        ("Name", 24),
+        ("Affinity", 12),
+    ]);
+    let online = host_thread::online();
     for thread in all().into_iter().filter(|thread| thread.attributes.kind != Kind::Vcpu) {
         table.row([
             thread.id.0.to_string(),
+            thread.cpu.0.to_string(),
             thread.attributes.priority.to_string(),
             state(thread.state).to_string(),
             (thread.stats.running.0 / 1_000_000).to_string(),
             thread.name,
+            thread.affinity.and(online).to_string(),
         ]);
     }
     table.print(session)?;

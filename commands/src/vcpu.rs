@@ -4,6 +4,7 @@
 //! that of its thread. Where a number is asked for, the name will do.
 
 mod monitor;
+mod place;
 mod schedule;
 mod stat;
 
@@ -38,6 +39,8 @@ pub(crate) const COMMAND: Command = Command {
         Form { words: "set_deadline", arguments: "<vcpu> <duration>", run: schedule::deadline },
         Form { words: "set_weight", arguments: "<vcpu> <weight>", run: schedule::weight },
         Form { words: "set_cap", arguments: "<vcpu> <percent>", run: schedule::cap },
+        Form { words: "set_hcpu", arguments: "<vcpu> <host_cpu>", run: place::set_hcpu },
+        Form { words: "set_affinity", arguments: "<vcpu> <host_cpu> ...", run: place::set_affinity },
         Form { words: "dumpreg", arguments: "<vcpu>", run: dumpreg },
         Form { words: "dumpstat", arguments: "<vcpu>", run: stat::dump },
         Form { words: "time_exits", arguments: "<on|off>", run: stat::time_exits },
@@ -81,6 +84,7 @@ fn list(session: &mut Session<'_>, wanted: impl Fn(Kind) -> bool) -> Result<(), 
     };
     let mut table =
         Table::new([("ID", 7), ("CPU", 7), ("Prio", 7), ("State", 11), ("Name", 34), ("Affinity", 12)]);
+    let online = host_thread::online();
     for thread in thread::all().into_iter().filter(|thread| wanted(thread.attributes.kind)) {
         table.row([
             thread.id.0.to_string(),
@@ -88,7 +92,7 @@ fn list(session: &mut Session<'_>, wanted: impl Fn(Kind) -> bool) -> Result<(), 
             thread.attributes.priority.to_string(),
             state(&thread),
             thread.name,
-            format!("{{{}}}", thread.cpu.0),
+            thread.affinity.and(online).to_string(),
         ]);
     }
     table.print(session)?;

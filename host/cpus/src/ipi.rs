@@ -3,12 +3,34 @@
 use alloc::boxed::Box;
 use core::mem::ManuallyDrop;
 
-use arch::{Cpu, CpuId, IrqsOff, Machine};
-use atomic::{AtomicBool, Ordering};
+use arch::{Clock, Cpu, CpuId, IrqsOff, Machine, Nanos};
+use atomic::{AtomicBool, AtomicU32, Ordering};
 use host_irq::{Line, LineError, Outcome, Trigger};
+use host_sync::{MAX_CPUS, PerCpu};
 
 /// A panic is being told: all other CPUs stop.
 static STOPPED: AtomicBool = AtomicBool::new(false);
+
+/// How often each CPU was interrupted by another.
+static CALLS: PerCpu<AtomicU32> = PerCpu::new([const { AtomicU32::new(0) }; MAX_CPUS]);
+
+/// How long an answer is waited for.
+const PATIENCE: Nanos = Nanos::from_millis(1000);
+
+/// Interrupts `cpu`, and says whether it answered within a second.
+pub fn poke(cpu: CpuId) -> bool {
+    let calls = CALLS.of(cpu);
+    let before = calls.load(Ordering::Acquire);
+    host_irq::send_ipi(&IrqsOff::now(), cpu);
+    let limit = Machine::now().after(PATIENCE);
+    while calls.load(Ordering::Acquire) == before {
+        if Machine::now() > limit {
+            return false;
+        }
+        host_thread::yield_now();
+    }
+    true
+}
 
 /// Connects the line by which CPUs interrupt each other; `false` when the interrupt controller has none.
 ///
@@ -24,6 +46,7 @@ pub fn connect() -> Result<bool, LineError> {
 }
 
 fn called(masked: &IrqsOff) -> Outcome {
+    CALLS.get(masked).fetch_add(1, Ordering::Release);
     if STOPPED.load(Ordering::Relaxed) {
         Machine::halt();
     }

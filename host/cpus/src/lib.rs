@@ -20,7 +20,7 @@ use arch::{CpuId, CpuStart, IrqsOff, LocalIrqs, Machine};
 use atomic::Arc;
 use host_sync::Spin;
 
-pub use ipi::{connect, stop_others};
+pub use ipi::{connect, poke, stop_others};
 pub use start::{offline, online};
 
 /// A way in which CPUs are started and stopped.

@@ -3,9 +3,9 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
-use arch::{CpuId, IrqsOff};
-use atomic::{Arc, Ordering};
-use host_sync::{IrqOff, Once, Spin};
+use arch::{Cpu, CpuId, IrqsOff, Machine};
+use atomic::{Arc, AtomicU64, Ordering};
+use host_sync::{IrqOff, MAX_CPUS, Once, Spin};
 
 use crate::LineError;
 use crate::chip::{Chip, Outcome, Trigger};
@@ -17,6 +17,8 @@ pub struct Domain {
     node: u32,
     base: u32,
     slots: Box<[Slot]>,
+    /// For each CPU that came up: how often each interrupt came there since start-up.
+    counts: Box<[Once<Box<[AtomicU64]>>]>,
 }
 
 /// The chip that the vector asks.
@@ -33,7 +35,9 @@ pub fn publish(chip: Arc<dyn Chip>, node: u32) -> Result<Arc<Domain>, LineError>
         return Err(LineError::PublishedTwice(node));
     }
     let base = all.last().map_or(0, |last| last.base.saturating_add(last.lines()));
-    let domain = Arc::new(Domain { chip, node, base, slots });
+    let counts = (0..MAX_CPUS).map(|_| Once::new()).collect();
+    let domain = Arc::new(Domain { chip, node, base, slots, counts });
+    domain.count_here(&IrqsOff::now());
     all.push(domain.clone());
     drop(all);
     // A cascaded chip finds the root there already.
@@ -58,6 +62,7 @@ pub fn start_cpu(masked: &IrqsOff) -> Result<(), String> {
     let domains = ALL.lock().clone();
     for domain in domains {
         domain.chip.start_cpu(masked)?;
+        domain.count_here(masked);
         for (own, slot) in (0..).zip(&domain.slots) {
             if slot.enabled.load(Ordering::Relaxed) && domain.chip.is_per_cpu(own) {
                 if let Some(trigger) = slot.owner.read_masked(masked, |owner| owner.map(|it| it.trigger)) {
@@ -130,12 +135,21 @@ pub struct LineStats {
     pub name: String,
     /// How often it came.
     pub count: u64,
+    /// How often on each CPU, by number.
+    counts: Vec<u64>,
     /// How it is triggered.
     pub trigger: Option<Trigger>,
     /// Whether it may come.
     pub enabled: bool,
     /// The CPU that it goes to; `None` when each has it for itself.
     pub affinity: Option<CpuId>,
+}
+
+impl LineStats {
+    /// How often it came on `cpu`.
+    pub fn of(&self, cpu: CpuId) -> u64 {
+        self.counts.get(cpu.0 as usize).copied().unwrap_or(0)
+    }
 }
 
 /// All lines that somebody has, or that came.
@@ -145,7 +159,8 @@ pub fn stats() -> Vec<LineStats> {
     for domain in domains {
         for (own, slot) in (0..).zip(&domain.slots) {
             let owner = slot.owner.read(|owner| owner.map(|owner| (owner.name.clone(), owner.trigger)));
-            let count = slot.count();
+            let counts: Vec<u64> = domain.counts_of(own).collect();
+            let count = counts.iter().sum();
             if owner.is_none() && count == 0 {
                 continue;
             }
@@ -157,6 +172,7 @@ pub fn stats() -> Vec<LineStats> {
                 own,
                 name,
                 count,
+                counts,
                 trigger,
                 enabled: slot.enabled.load(Ordering::Relaxed),
                 affinity: (!domain.chip.is_per_cpu(own))
@@ -188,6 +204,11 @@ impl Domain {
     /// Handles an interrupt that the chip claimed, by the chip's own number, and ends it.
     #[inline]
     pub fn dispatch(&self, masked: &IrqsOff, own: u32) {
+        let counts = self.counts.get(Machine::id(masked).0 as usize).and_then(Once::get);
+        if let Some(count) = counts.and_then(|counts| counts.get(own as usize)) {
+            // Nobody else writes it.
+            count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        }
         let slot = self.slot(own);
         match slot.and_then(|slot| slot.run(masked, own)) {
             Some(Outcome::Done) => {
@@ -211,6 +232,22 @@ impl Domain {
         self.chip.drop_priority(masked, own);
         self.chip.deactivate(masked, own);
         host_log::warn!("{}: interrupt {own} came, which nobody has; it is off now", self.chip.name());
+    }
+
+    /// Makes the asking CPU's counters.
+    fn count_here(&self, masked: &IrqsOff) {
+        if let Some(counts) = self.counts.get(Machine::id(masked).0 as usize) {
+            counts.get_or_init(|| (0..self.lines()).map(|_| AtomicU64::new(0)).collect());
+        }
+    }
+
+    /// How often an interrupt came, on each CPU by number, up to the last one that came up.
+    fn counts_of(&self, own: u32) -> impl Iterator<Item = u64> + '_ {
+        let last = self.counts.iter().rposition(|counts| counts.get().is_some()).map_or(0, |last| last + 1);
+        self.counts.iter().take(last).map(move |counts| {
+            let count = counts.get().and_then(|counts| counts.get(own as usize));
+            count.map_or(0, |count| count.load(Ordering::Relaxed))
+        })
     }
 
     /// Says which CPU an interrupt goes to, by the chip's own number.

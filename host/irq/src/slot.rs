@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 use arch::IrqsOff;
-use atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use atomic::{AtomicBool, AtomicU32};
 use host_sync::Swap;
 
 use crate::chip::{Outcome, Trigger};
@@ -19,8 +19,6 @@ pub(crate) struct Owner {
 #[derive(Default)]
 pub(crate) struct Slot {
     pub(crate) owner: Swap<Owner>,
-    /// Interrupts since start-up.
-    count: AtomicU64,
     /// Whether a handler left it active.
     pub(crate) kept: AtomicBool,
     /// Whether it may come.
@@ -33,12 +31,6 @@ impl Slot {
     /// Calls the handler; `None` when there is none.
     #[inline]
     pub(crate) fn run(&self, masked: &IrqsOff, irq: u32) -> Option<Outcome> {
-        self.count.fetch_add(1, Ordering::Relaxed);
         self.owner.read_masked(masked, |owner| owner.map(|owner| (owner.handler)(masked, irq)))
-    }
-
-    /// Interrupts since start-up.
-    pub(crate) fn count(&self) -> u64 {
-        self.count.load(Ordering::Relaxed)
     }
 }

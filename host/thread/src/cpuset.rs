@@ -62,11 +62,22 @@ impl FromIterator<CpuId> for CpuSet {
 }
 
 impl fmt::Display for CpuSet {
-    /// `{0,2,3}`, as Xvisor writes them.
+    /// `{0,2,3}`, as Xvisor writes them; more than two in a row as `{0-5}`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("{")?;
-        for (n, cpu) in self.iter().enumerate() {
-            write!(f, "{}{}", if n == 0 { "" } else { "," }, cpu.0)?;
+        let mut cpus = self.iter().map(|cpu| cpu.0).peekable();
+        let mut comma = "";
+        while let Some(first) = cpus.next() {
+            let mut last = first;
+            while let Some(next) = cpus.next_if_eq(&(last + 1)) {
+                last = next;
+            }
+            match last - first {
+                0 => write!(f, "{comma}{first}")?,
+                1 => write!(f, "{comma}{first},{last}")?,
+                _ => write!(f, "{comma}{first}-{last}")?,
+            }
+            comma = ",";
         }
         f.write_str("}")
     }
@@ -88,6 +99,7 @@ mod tests {
     fn a_set_holds_what_was_put_in_and_nothing_beyond_the_last_cpu() {
         let set: CpuSet = [3, 0, 70, u32::MAX].into_iter().map(CpuId).collect();
         assert_eq!(set.to_string(), "{0,3,70}");
+        assert_eq!(set.with(CpuId(1)).with(CpuId(4)).with(CpuId(5)).to_string(), "{0,1,3-5,70}");
         assert!(set.contains(CpuId(70)) && !set.contains(CpuId(1)) && !set.contains(CpuId(u32::MAX)));
         assert_eq!(set.and(CpuSet::of(CpuId(3))).to_string(), "{3}");
         assert!(CpuSet::NONE.is_empty() && set.and(CpuSet::NONE).is_empty());

@@ -58,7 +58,8 @@ pub fn prepare(cpu: CpuId, stack: IdleStack) {
     let parts = Parts { is_vcpu: false, phase: Phase::RUNNING, body: None, saved, stack: Some(stack) };
     let control = Arc::new(Control::new(next_id(), String::from("idle"), cpu, Slot(0), parts));
     let attributes = Attributes { priority: Priority::LOWEST, ..Attributes::new(Kind::Idle) };
-    let member = Member::new(control, attributes);
+    let mut member = Member::new(control, attributes);
+    member.affinity = CpuSet::of(cpu);
     let policy = plan::planned(cpu);
     let masked = IrqsOff::now();
     let mut roster = cpu::roster_of(cpu, &masked);

@@ -188,7 +188,8 @@ pub fn start() -> Result<(), SpawnError> {
         Member::new(Arc::new(control), Attributes { priority, ..Attributes::new(kind) })
     };
     let first = member("init", Slot(0), init, Kind::System, Priority::DEFAULT);
-    let idle = member("idle", Slot(1), idle, Kind::Idle, Priority::LOWEST);
+    let mut idle = member("idle", Slot(1), idle, Kind::Idle, Priority::LOWEST);
+    idle.affinity = CpuSet::of(home);
     cpu::begin(first, idle, plan::planned(home), &masked);
     Ok(())
 }

@@ -9,7 +9,7 @@ use arch::{GuestCpu, GuestProfile, Rights};
 use atomic::Arc;
 use fdt::{Error, Node, Problem, Tree};
 use host_log::Limiter;
-use host_thread::{Attributes, Options, Priority};
+use host_thread::{Options, Priority};
 use vm_vcpu::{Buses, Runner, sbi};
 
 use crate::boot::Boot;
@@ -17,7 +17,7 @@ use crate::errand::{self, Errands};
 use crate::guest::{Guest, Peers};
 use crate::machine::Machine;
 use crate::plan::{self, Plan};
-use crate::schedule;
+use crate::schedule::{self, Schedule};
 use crate::vcpu::{self, Vcpu};
 use crate::{Model, Wires};
 
@@ -139,7 +139,7 @@ pub(crate) fn add_ram(plan: &mut Plan, tree: &Tree) -> Result<(), Error> {
 }
 
 /// Reads the CPUs: what they call themselves, and how their threads are scheduled.
-pub(crate) fn read_cpus(plan: &mut Plan, tree: &Tree) -> Result<Vec<Attributes>, Error> {
+pub(crate) fn read_cpus(plan: &mut Plan, tree: &Tree) -> Result<Vec<Schedule>, Error> {
     let cpus = tree.require("/cpus")?;
     let mut schedules = Vec::new();
     for node in cpus.children().filter(|node| is_cpu(*node)) {
@@ -180,7 +180,7 @@ fn assemble(
     tree: Tree,
     boot: Boot,
     firmware: sbi::Settings,
-    schedules: &[Attributes],
+    schedules: &[Schedule],
     id: u32,
     errands: Arc<Errands>,
 ) -> Result<Arc<Guest>, Error> {
@@ -223,7 +223,8 @@ fn assemble(
     };
     let cpus = u32::try_from(vcpus.len()).unwrap_or(u32::MAX);
     // Above its CPUs: one that never waits must not keep orders about its guest waiting.
-    let busiest = schedules.iter().map(|schedule| schedule.priority).max().unwrap_or(Priority::DEFAULT);
+    let busiest =
+        schedules.iter().map(|schedule| schedule.attributes.priority).max().unwrap_or(Priority::DEFAULT);
     let above = Priority::new(busiest.get().saturating_add(1)).unwrap_or(Priority::HIGHEST);
     let peers = Arc::new(Peers {
         vcpus: vcpus.clone(),

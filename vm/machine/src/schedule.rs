@@ -8,19 +8,20 @@
 //! | `xvisor,deadline` | `deadline` | nanoseconds |
 //! | `xvisor,weight` | | 1 to 65 535 |
 //! | `xvisor,cap` | | hundredths of a CPU |
+//! | `xvisor,affinity` | `affinity` | numbers of host CPUs, of which one at least is online |
 //!
 //! Which of them count is the policy's to say (`host-sched`).
 
 use alloc::format;
 
-use arch::Nanos;
+use arch::{CpuId, Nanos};
 use fdt::{Error, Node, Property};
-use host_thread::{Attributes, Kind, Priority};
+use host_thread::{Attributes, CpuSet, Kind, Priority};
 
 use crate::plan::Plan;
 
 /// Reads what `cpu` says, or `cpus` for all.
-pub(crate) fn read(plan: &mut Plan, cpus: Node<'_>, cpu: Node<'_>) -> Result<Attributes, Error> {
+pub(crate) fn read(plan: &mut Plan, cpus: Node<'_>, cpu: Node<'_>) -> Result<Schedule, Error> {
     let mut reader = Reader { plan, cpus, cpu };
     let mut attributes = Attributes::new(Kind::Vcpu);
     if let Some((property, value)) = reader.number(&["xvisor,priority", "priority"])? {
@@ -39,7 +40,15 @@ pub(crate) fn read(plan: &mut Plan, cpus: Node<'_>, cpu: Node<'_>) -> Result<Att
     if let Some(cap) = reader.within(&["xvisor,cap"], 1, 100, "cap, in hundredths of a CPU")? {
         attributes.cap = cap;
     }
-    Ok(attributes)
+    let affinity = reader.cpus(&["xvisor,affinity", "affinity"])?;
+    Ok(Schedule { attributes, affinity })
+}
+
+/// How and where the thread of a CPU runs.
+#[derive(Clone, Copy)]
+pub(crate) struct Schedule {
+    pub(crate) attributes: Attributes,
+    pub(crate) affinity: CpuSet,
 }
 
 struct Reader<'a, 't> {
@@ -50,7 +59,7 @@ struct Reader<'a, 't> {
 
 impl<'t> Reader<'_, 't> {
     /// The property by the first of its names that is there, of the CPU before that of all.
-    fn number(&mut self, names: &[&str]) -> Result<Option<(Property<'t>, u64)>, Error> {
+    fn property(&mut self, names: &[&str]) -> Option<Property<'t>> {
         let mut found = None;
         for node in [self.cpu, self.cpus] {
             for name in names {
@@ -58,7 +67,23 @@ impl<'t> Reader<'_, 't> {
                 found = found.or(node.property(name));
             }
         }
-        found.map(|property| Ok((property, property.u64()?))).transpose()
+        found
+    }
+
+    /// The same, as a number.
+    fn number(&mut self, names: &[&str]) -> Result<Option<(Property<'t>, u64)>, Error> {
+        self.property(names).map(|property| Ok((property, property.u64()?))).transpose()
+    }
+
+    /// A set of host CPUs; all of them where nothing is said.
+    fn cpus(&mut self, names: &[&str]) -> Result<CpuSet, Error> {
+        let Some(property) = self.property(names) else { return Ok(CpuSet::ALL) };
+        let set: CpuSet = property.cells()?.iter().map(CpuId).collect();
+        if set.and(host_thread::online()).is_empty() {
+            let online = host_thread::online();
+            return Err(property.error(format!("none of the CPUs {set} is online; online are {online}")));
+        }
+        Ok(set)
     }
 
     /// A length of time.

@@ -8,12 +8,13 @@ use addr::Gpa;
 use arch::{Nanos, PowerOn};
 use atomic::{Arc, AtomicBool, AtomicU8, AtomicU64, Ordering};
 use host_sync::{Once, Spin};
-use host_thread::{Attributes, Completion, Options, SpawnError, Thread};
+use host_thread::{Completion, Options, SpawnError, Thread};
 use vm_bus::VcpuWaker;
 use vm_vcpu::{Asked, CpuState, ExitStats, Mailbox, PowerError, PowerRequest, Runner, Stop};
 
 use crate::errand::Errands;
 use crate::rest::{Rest, Rests};
+use crate::schedule::Schedule;
 
 /// What a virtual CPU does, as a list shows it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -240,10 +241,10 @@ impl VcpuWaker for Vcpu {
 pub(crate) fn spawn(
     vcpu: &Arc<Vcpu>,
     runner: Runner,
-    attributes: Attributes,
+    schedule: Schedule,
     reset: impl Fn(u32) + Send + 'static,
 ) -> Result<Thread, SpawnError> {
-    let options = Options::new(vcpu.name.clone()).attributes(attributes);
+    let options = Options::new(vcpu.name.clone()).attributes(schedule.attributes).affinity(schedule.affinity);
     // The first is the only one: a virtual CPU has one thread.
     let _ = vcpu.exits.set(runner.exits().clone());
     let mut body = Body { vcpu: vcpu.clone(), runner, reset };

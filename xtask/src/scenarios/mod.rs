@@ -9,6 +9,7 @@ mod lifecycle;
 mod linux;
 mod mischief;
 mod sched;
+mod smp;
 mod start;
 mod terminal;
 
@@ -44,6 +45,7 @@ const TABLES: &[&[Scenario]] = &[
     start::SCENARIOS,
     mischief::SCENARIOS,
     sched::SCENARIOS,
+    smp::SCENARIOS,
 ];
 
 /// All scenarios, in the order in which they run.
