@@ -1,5 +1,6 @@
 //! Threads that are nobody's driver.
 //!
+//! * [`balance`]: moves virtual CPUs to where there is time for them.
 //! * [`mterm`]: the management terminal on the host's console.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -8,4 +9,5 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod balance;
 pub mod mterm;

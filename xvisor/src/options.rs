@@ -7,6 +7,7 @@
 //! | `vmm.bootcmd="<command>;…"` | what the terminal runs first |
 //! | `vmm.loglevel=<0 to 7>` | up to which level log lines are shown |
 //! | `vmm.sched=<policy>[@<CPUs>],…` | which policy schedules which CPU; `priority` |
+//! | `vmm.balance=on\|off` | whether virtual CPUs are moved to host CPUs with time for them; `on` |
 //! | `vmm.panic=reset\|halt` | what follows a crash of the hypervisor; `halt` |
 
 use alloc::string::{String, ToString};
@@ -19,6 +20,8 @@ pub(crate) struct Options {
     pub(crate) console: Option<String>,
     pub(crate) rtc: Option<String>,
     pub(crate) bootcmd: Option<String>,
+    /// Virtual CPUs stay where they were put.
+    pub(crate) stays: bool,
 }
 
 impl Options {
@@ -39,6 +42,11 @@ impl Options {
                 "vmm.sched" => match host_thread::policy::Plan::parse(text) {
                     Ok(plan) => host_thread::set_plan(plan),
                     Err(why) => host_log::warn!("boot argument vmm.sched={text}: {why}"),
+                },
+                "vmm.balance" => match text {
+                    "on" => options.stays = false,
+                    "off" => options.stays = true,
+                    _ => host_log::warn!("boot argument vmm.balance={text}: neither on nor off"),
                 },
                 "vmm.panic" => match text {
                     "reset" => set_after(After::Reset),

@@ -59,6 +59,9 @@ fn start(info: StartInfo) -> Result<(), Wrong> {
     publish_initrd(&tree);
     commands::tree::set(tree);
 
+    if !options.stays && host_cpus::list().len() > 1 {
+        daemons::balance::start().map_err(wrong("load balancing"))?;
+    }
     host_log::init!("management terminal");
     daemons::mterm::start(options.bootcmd.as_deref(), GREETING).map_err(wrong("the terminal"))?;
     Ok(())

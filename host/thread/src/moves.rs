@@ -10,13 +10,13 @@ use alloc::string::{String, ToString};
 use core::fmt;
 
 use arch::{Clock, Cpu as _, CpuId, IrqsOff, Machine, Nanos, Virt};
-use atomic::Arc;
+use atomic::{Arc, AtomicBool, Ordering};
 use host_sync::might_sleep;
 
 use crate::control::{Control, Phase};
 use crate::policy::{Slot, Why};
 use crate::roster::{Leaves, Member};
-use crate::thread::Thread;
+use crate::thread::{Thread, ThreadId};
 use crate::{CpuSet, cpu, sleep, time};
 
 /// Why a thread cannot run where it should.
@@ -38,6 +38,39 @@ impl fmt::Display for AffinityError {
             Self::Stays(cpu) => write!(f, "it is still on {cpu}"),
         }
     }
+}
+
+/// Has the thread of this number go on on `target` as soon as it can.
+///
+/// # Errors
+/// It has ended, or the CPU is not online.
+pub fn send(id: ThreadId, target: CpuId) -> Result<(), AffinityError> {
+    let find = |at| {
+        let masked = IrqsOff::now();
+        let roster = cpu::roster_of(at, &masked);
+        roster.members().find(|member| member.control.id == id.0).map(|member| Arc::clone(&member.control))
+    };
+    let found = cpu::started().find_map(find).ok_or(AffinityError::Ended)?;
+    Thread(found).send(target)
+}
+
+/// Whether guests that wait for an interrupt give their CPU up even where nobody else wants it, so that the time
+/// counts as idle.
+static WAITS_COUNT: AtomicBool = AtomicBool::new(false);
+
+/// Tells the waits of guests apart from their work, on all CPUs, or not any more: otherwise a guest that is alone
+/// on its CPU waits in place, and the time counts as running.
+pub fn account_waits(on: bool) {
+    WAITS_COUNT.store(on, Ordering::SeqCst);
+    for cpu in cpu::started() {
+        cpu::look_again(cpu, &IrqsOff::now());
+    }
+}
+
+/// What [`Nesting::others_ready`](arch::Nesting::others_ready) is to say of a CPU.
+#[inline(always)]
+pub(crate) fn gives_way(others_ready: bool) -> bool {
+    others_ready | WAITS_COUNT.load(Ordering::Relaxed)
 }
 
 /// The CPUs on which threads run.
@@ -197,7 +230,7 @@ pub(crate) fn carry(slot: Slot, masked: &IrqsOff) {
     if home == here {
         let mut roster = cpu::roster(masked);
         roster.contest(Machine::now(), masked);
-        Machine::nesting(masked).others_ready().set(roster.others_ready());
+        Machine::nesting(masked).others_ready().set(gives_way(roster.others_ready()));
         roster.set_alarm(masked);
     } else {
         cpu::kick(home);

@@ -93,7 +93,7 @@ fn a_thousand_guests(console: &mut Console) -> Result<()> {
 }
 
 /// The lines of `host ram info` that tell of free memory.
-fn free_memory(console: &mut Console) -> Result<String> {
+pub(super) fn free_memory(console: &mut Console) -> Result<String> {
     let output = console.command("host ram info")?;
     let lines: Vec<&str> = output.lines().filter(|line| line.to_ascii_lowercase().contains("free")).collect();
     ensure!(!lines.is_empty(), "`host ram info` tells nothing of free memory:\n{output}");

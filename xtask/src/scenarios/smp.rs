@@ -46,6 +46,48 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         },
         script: smp_linux,
     },
+    Scenario {
+        name: "balance",
+        about: "virtual CPUs that wait for a host CPU go to another one, unless that is switched off",
+        boards: &["virt-gicv3"],
+        machine: |machine| {
+            machine.cpus = Some(4);
+            machine.guests.cpus = 4;
+        },
+        script: balance,
+    },
+    Scenario {
+        name: "balance-off",
+        about: "with vmm.balance=off they stay where they are put",
+        boards: &["virt-gicv3"],
+        machine: |machine| {
+            machine.cpus = Some(2);
+            machine.guests.cpus = 2;
+            machine.append.push_str(" vmm.balance=off");
+        },
+        script: balance_off,
+    },
+    Scenario {
+        name: "five-hundred-orders",
+        about: "500 orders to four guests on 4 CPUs, drawn from a seed, end with the memory they began with",
+        boards: &["virt-gicv3"],
+        machine: |machine| {
+            machine.cpus = Some(4);
+            machine.guests.count = 0;
+            machine.memory = Some(2048);
+        },
+        script: five_hundred_orders,
+    },
+    Scenario {
+        name: "sixteen-guests",
+        about: "16 guests of one CPU on 4 CPUs boot to their shells",
+        boards: &["virt-gicv3"],
+        machine: |machine| {
+            machine.cpus = Some(4);
+            machine.guests.count = 16;
+        },
+        script: sixteen_guests,
+    },
 ];
 
 /// The guest's Linux says that it is up, and shows its shell.
@@ -133,5 +175,126 @@ fn storm(console: &mut Console, round: u32) -> Result<()> {
     for vcpu in 0..4 {
         console.check(&format!("vcpu set_hcpu guest0/vcpu{vcpu} {vcpu}"), "set")?;
     }
+    Ok(())
+}
+
+/// Whether each of the guest's CPUs 0 to `count` - 1 is on a host CPU of its own.
+fn are_spread(console: &mut Console, count: usize) -> Result<bool> {
+    let list = console.command("vcpu list")?;
+    let mut cpus: Vec<&str> = list
+        .lines()
+        .filter(|line| line.contains("guest0/vcpu"))
+        .filter_map(|line| line.split_whitespace().nth(1))
+        .collect();
+    ensure!(cpus.len() == count, "not {count} virtual CPUs:\n{list}");
+    cpus.sort_unstable();
+    cpus.dedup();
+    Ok(cpus.len() == count)
+}
+
+fn busy(console: &mut Console, count: u32) -> Result<()> {
+    console.prompt(BOOT)?;
+    console.attach("guest0/uart0")?;
+    console.expect(LINUX_UP, LINUX)?;
+    console.expect(SHELL, LINUX)?;
+    shell(console, &format!("for i in $(seq {count}); do while :; do :; done & done; echo loops"), "loops")?;
+    console.detach()?;
+    for vcpu in 0..count {
+        console.check(&format!("vcpu set_hcpu guest0/vcpu{vcpu} 0"), "set")?;
+    }
+    Ok(())
+}
+
+fn balance(console: &mut Console) -> Result<()> {
+    busy(console, 4)?;
+    for _ in 0..30 {
+        console.command("sleep msecs 500")?;
+        if are_spread(console, 4)? {
+            return Ok(());
+        }
+    }
+    anyhow::bail!("after 15 s they are still together:\n{}", console.command("vcpu list")?)
+}
+
+fn balance_off(console: &mut Console) -> Result<()> {
+    busy(console, 2)?;
+    console.command("sleep secs 8")?;
+    ensure!(!are_spread(console, 2)?, "somebody moved one");
+    Ok(())
+}
+
+/// A xorshift generator (Marsaglia, 2003): what is drawn is the same for the same seed.
+struct Draw(u64);
+
+impl Draw {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % limit as u64) as usize
+    }
+}
+
+fn five_hundred_orders(console: &mut Console) -> Result<()> {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
+    let seed = match std::env::var("SEED") {
+        Ok(seed) => seed.parse()?,
+        Err(_) => now.as_secs() | 1,
+    };
+    println!("  five-hundred-orders: SEED={seed}");
+    orders(console, &mut Draw(seed)).with_context(|| format!("SEED={seed}"))
+}
+
+const ORDERS: usize = 500;
+const GUESTS: usize = 4;
+
+fn orders(console: &mut Console, draw: &mut Draw) -> Result<()> {
+    console.prompt(BOOT)?;
+    let tree = console.arch.guest;
+    for guest in 0..GUESTS {
+        console.command(&format!("vfs guest_fdt_load guest{guest} /guests/{tree}.dtb 2"))?;
+    }
+    // The first round may leave something behind that is kept for all: the heap has grown.
+    let all = |console: &mut Console, order: &str| -> Result<()> {
+        (0..GUESTS).try_for_each(|guest| console.command(&format!("guest {order} guest{guest}")).map(drop))
+    };
+    all(console, "create")?;
+    all(console, "kick")?;
+    all(console, "destroy")?;
+    let before = super::lifecycle::free_memory(console)?;
+    for _ in 0..ORDERS {
+        let guest = draw.below(GUESTS);
+        let order = match draw.below(14) {
+            0..=2 => format!("guest create guest{guest}"),
+            3..=5 => format!("guest kick guest{guest}"),
+            6 => format!("guest pause guest{guest}"),
+            7 => format!("guest resume guest{guest}"),
+            8 => format!("guest reset guest{guest}"),
+            9 => format!("guest halt guest{guest}"),
+            10 => format!("guest destroy guest{guest}"),
+            11 => format!("vcpu set_hcpu guest{guest}/vcpu{} {}", draw.below(2), draw.below(4)),
+            12 => format!("vcpu pause guest{guest}/vcpu0;vcpu resume guest{guest}/vcpu0"),
+            _ => format!("vcpu set_affinity guest{guest}/vcpu1 {} {}", draw.below(4), draw.below(4)),
+        };
+        // Refused, where the guest is in no state for it.
+        console.command(&order)?;
+    }
+    all(console, "destroy")?;
+    ensure!(!console.command("guest list")?.contains("guest0"), "a guest is left");
+    let after = super::lifecycle::free_memory(console)?;
+    ensure!(before == after, "memory is lost:\n{before}\nbecame\n{after}");
+    Ok(())
+}
+
+fn sixteen_guests(console: &mut Console) -> Result<()> {
+    console.prompt(BOOT)?;
+    let begun = std::time::Instant::now();
+    for guest in 0..16 {
+        console.attach(&format!("guest{guest}/uart0"))?;
+        console.line("")?;
+        console.expect(SHELL, 4 * LINUX).with_context(|| format!("guest{guest}"))?;
+        console.detach()?;
+    }
+    println!("  sixteen-guests: {} s until all were at their shells", begun.elapsed().as_secs());
     Ok(())
 }
