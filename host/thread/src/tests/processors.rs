@@ -1,12 +1,13 @@
 //! Several processors: each is a thread of the operating system that calls in.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex as StdMutex, mpsc};
 
-use arch::{IrqsOff, LocalIrqs, Machine};
+use arch::{CpuId, IrqsOff, LocalIrqs, Machine, Processors};
 
-use super::{boot, run};
-use crate::{current, park, set_kick};
+use super::{boot, ms, run};
+use crate::processors::{self, IdleStack, NotStopped};
+use crate::{CpuSet, Options, SpawnError, current, park, set_kick, sleep};
 
 fn kick(cpu: arch::CpuId) {
     Machine::send(&IrqsOff::now(), u64::from(cpu.0), 1);
@@ -65,4 +66,113 @@ fn a_thread_of_another_processor_can_be_joined() {
     thread.wake();
     thread.join();
     other.join().unwrap();
+}
+
+extern "C" fn second_begins() -> ! {
+    crate::processors::run_idle(IrqsOff::now())
+}
+
+fn second_ends(_: &IrqsOff) -> ! {
+    arch_hosted::processors::off()
+}
+
+/// Brings a further processor of this test's machine up, and waits until threads may go there.
+#[expect(unsafe_code, reason = "the contract hands a stack to a processor that begins")]
+fn second() -> CpuId {
+    static NEXT: AtomicU64 = AtomicU64::new(0x1_0000);
+    set_kick(kick);
+    arch_hosted::time::use_real_clock();
+    let stack = IdleStack::new().unwrap();
+    let hardware_id = NEXT.fetch_add(1, Ordering::Relaxed);
+    // SAFETY: the development machine has no use for the stack, and the processor is new.
+    let start = unsafe { Machine::prepare_cpu(hardware_id, stack.top(), second_begins) }.unwrap();
+    processors::prepare(start.cpu, stack);
+    assert!(arch_hosted::processors::begin(start));
+    while !crate::online().contains(start.cpu) {
+        sleep(ms(1));
+    }
+    start.cpu
+}
+
+#[test]
+fn a_thread_goes_where_it_is_sent_and_keeps_its_wakes_and_alarms() {
+    boot();
+    let (here, there) = (current().cpu(), second());
+    let (rounds, seen) = (Arc::new(AtomicU32::new(0)), Arc::new(StdMutex::new(std::vec::Vec::new())));
+    let (count, log) = (rounds.clone(), seen.clone());
+    let thread = run("wanderer", 4, move || {
+        while count.load(Ordering::SeqCst) < 40 {
+            park();
+            log.lock().unwrap().push(current().cpu());
+            count.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    for round in 0..40 {
+        let target = if round % 2 == 0 { there } else { here };
+        // A deadline that was set on the old processor rings on the new one.
+        if round % 4 == 3 {
+            thread.alarm(Some(crate::time::now().after(ms(3))));
+            thread.move_to(target).unwrap();
+        } else {
+            thread.move_to(target).unwrap();
+            thread.wake();
+        }
+        while rounds.load(Ordering::SeqCst) == round {
+            sleep(ms(1));
+        }
+        assert_eq!(seen.lock().unwrap().last(), Some(&target), "round {round}");
+    }
+    thread.join();
+}
+
+#[test]
+fn a_wake_that_races_with_a_move_is_not_lost() {
+    boot();
+    let (here, there) = (current().cpu(), second());
+    let rounds = if cfg!(miri) { 10 } else { 300 };
+    let done = Arc::new(AtomicU32::new(0));
+    let count = done.clone();
+    let thread = run("racer", 4, move || {
+        while count.load(Ordering::SeqCst) < rounds {
+            park();
+            count.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    for round in 0..rounds {
+        thread.send(if round % 2 == 0 { there } else { here }).unwrap();
+        thread.wake();
+        let limit = crate::time::now().after(ms(5000));
+        while done.load(Ordering::SeqCst) <= round {
+            assert!(crate::time::now() < limit, "round {round}: {:?} on {}", thread.state(), thread.cpu());
+            crate::yield_now();
+        }
+    }
+    thread.join();
+}
+
+#[test]
+fn a_processor_that_stops_hands_its_threads_and_timers_over() {
+    boot();
+    let (here, there) = (current().cpu(), second());
+    processors::set_last_step(second_ends);
+    let woken = Arc::new(AtomicU32::new(0));
+    let count = woken.clone();
+    let options = Options::new("sleeper").affinity(CpuSet::of(there));
+    let body = move || {
+        sleep(ms(200));
+        count.fetch_add(1, Ordering::SeqCst);
+    };
+    let thread = crate::spawn(options, std::boxed::Box::new(body)).unwrap();
+    assert_eq!(thread.cpu(), there);
+    assert_eq!(processors::stop(there).unwrap(), ["sleeper"], "it may not run anywhere else, and is named");
+    while crate::online().contains(there) {
+        sleep(ms(1));
+    }
+    assert_eq!(thread.cpu(), here);
+    thread.join();
+    assert_eq!(woken.load(Ordering::SeqCst), 1);
+    assert_eq!(processors::stop(there), Err(NotStopped::NotOnline));
+    assert_eq!(processors::stop(here), Err(NotStopped::Last));
+    let nowhere = Options::new("nowhere").affinity(CpuSet::of(there));
+    assert!(matches!(crate::spawn(nowhere, std::boxed::Box::new(|| {})), Err(SpawnError::NotOnline(_))));
 }
