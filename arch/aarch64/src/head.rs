@@ -109,9 +109,24 @@ relocate:
 4:  add     x4, x4, #(63 * 8)
     b       1b
 
-    // Zeroed data.
+    // The symbols were loaded where the zeroed data is to be, and belong behind it: the last bytes first.
 clear:
+    adrp    x1, __symbols_info
+    add     x1, x1, :lo12:__symbols_info
+    ldp     w2, w4, [x1]                // offset, length
+    add     x2, x2, x19
+    add     x2, x2, x4
     adrp    x1, __bss_start
+    add     x1, x1, :lo12:__bss_start
+    add     x3, x1, x4
+5:  cmp     x1, x3
+    b.hs    6f
+    ldp     x5, x6, [x3, #-16]!
+    stp     x5, x6, [x2, #-16]!
+    b       5b
+
+    // Zeroed data.
+6:  adrp    x1, __bss_start
     add     x1, x1, :lo12:__bss_start
     adrp    x2, __bss_end
     add     x2, x2, :lo12:__bss_end
@@ -125,7 +140,7 @@ clear:
 
     // What was written with the cache off must not be hidden by stale lines once it is on.
 8:  adrp    x1, __data_start
-    adrp    x2, __bss_end
+    add     x2, x2, x4
 9:  dc      ivac, x1
     add     x1, x1, #16
     cmp     x1, x2

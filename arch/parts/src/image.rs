@@ -42,7 +42,7 @@ pub fn limit() -> usize {
 pub fn symbols() -> &'static [u8] {
     let (offset, length) = symbols_place();
     let (start, _) = bounds();
-    // SAFETY: the build put `length` bytes there and counted them in the header's image size; they are
-    // mapped as constants and never written.
+    // SAFETY: start-up moved `length` bytes there, which the build counted in the header's image size; they are
+    // mapped as constants and not written any more.
     unsafe { core::slice::from_raw_parts((start + offset) as *const u8, length) }
 }

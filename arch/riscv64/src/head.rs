@@ -63,8 +63,25 @@ start_of_all:
 4:  addi    t4, t4, 63 * 8
     j       1b
 
+    # The symbols were loaded where the zeroed data is to be, and belong behind it: the last bytes first.
+5:  lla     t0, __symbols_info
+    lwu     t1, 0(t0)                   # offset
+    lwu     t2, 4(t0)                   # length
+    add     t1, t1, s2
+    add     t1, t1, t2
+    lla     t0, __bss_start
+    add     t3, t0, t2
+1:  bgeu    t0, t3, 2f
+    addi    t3, t3, -16
+    addi    t1, t1, -16
+    ld      t4, 0(t3)
+    ld      t5, 8(t3)
+    sd      t4, 0(t1)
+    sd      t5, 8(t1)
+    j       1b
+
     # Zeroed data.
-5:  lla     t0, __bss_start
+2:  lla     t0, __bss_start
     lla     t1, __bss_end
 7:  bgeu    t0, t1, 8f
     sd      zero, 0(t0)

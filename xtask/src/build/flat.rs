@@ -1,15 +1,17 @@
 //! From the ELF file to the flat image: segments at their distances from the lowest address, then
-//! the symbols, then the header's size field.
+//! the symbols, then the header's size field. In the file the symbols stand where memory has the zeroed data;
+//! start-up moves them behind it, so that the file need not hold what is zero.
 //!
 //! What the linked program offers for this, by symbol:
 //!
 //! | symbol | meaning |
 //! |---|---|
 //! | `__image_start` | the first byte, where the header of a Linux Image stands |
+//! | `__bss_start` | where the zeroed data begins, behind everything else that is loaded |
 //! | `__image_end` | the end of the zeroed data, page aligned |
 //! | `__text_end` | the end of the code, page aligned |
 //! | `efi_start` | where EFI firmware enters; there is a page for the PE header then, and code begins behind it |
-//! | `__symbols_info` | eight bytes in the data: offset and length of the symbols, 0 where there are none |
+//! | `__symbols_info` | eight bytes in the data: the symbols' offset in memory, and their length, a multiple of 16; 0 where there are none |
 
 use std::fmt;
 
@@ -24,6 +26,8 @@ use crate::arch::Arch;
 /// Where the Image header says how much memory the image takes, file and zeroed data
 /// (Documentation/arch/arm64/booting.rst, Documentation/arch/riscv/boot-image-header.rst).
 const HEADER_IMAGE_SIZE: usize = 16;
+/// What start-up moves at a time.
+const SYMBOLS_ALIGNMENT: usize = 16;
 /// A link script that goes wrong easily asks for gigabytes.
 const LARGEST: u64 = 64 << 20;
 
@@ -70,12 +74,22 @@ pub(crate) fn image(arch: &Arch, elf: &[u8]) -> Result<(Vec<u8>, Sizes)> {
 
     let mut memory = end - start;
     if let Some(slot) = address("__symbols_info") {
-        let blob = symbols::blob(&elf, base);
-        let offset = usize::try_from((end - start).next_multiple_of(8))?;
-        ensure!(image.len() <= offset, "a segment lies behind __image_end");
+        let mut blob = symbols::blob(&elf, base);
+        blob.resize(blob.len().next_multiple_of(SYMBOLS_ALIGNMENT), 0);
+        let offset = usize::try_from(end - start)?;
+        let zeroed = address("__bss_start").context("there is no symbol __bss_start")?;
+        let place = usize::try_from(zeroed.checked_sub(base).context("__bss_start lies outside the image")?)?;
+        ensure!(
+            image.len() <= place && place <= offset,
+            "__bss_start is not behind all that is loaded, or not before __image_end"
+        );
+        ensure!(
+            place.is_multiple_of(SYMBOLS_ALIGNMENT) && offset.is_multiple_of(SYMBOLS_ALIGNMENT),
+            "__bss_start or __image_end is not aligned"
+        );
         let slot = usize::try_from(slot.checked_sub(base).context("__symbols_info lies outside the image")?)?;
         ensure!(slot + 8 <= image.len(), "__symbols_info lies in zeroed memory, so start-up would clear it");
-        image.resize(offset, 0);
+        image.resize(place, 0);
         let info = image.get_mut(slot..slot + 8).context("__symbols_info lies outside the image")?;
         if info.iter().any(|&byte| byte != 0) {
             bail!("__symbols_info is used for something else");
@@ -84,7 +98,7 @@ pub(crate) fn image(arch: &Arch, elf: &[u8]) -> Result<(Vec<u8>, Sizes)> {
         info[4..].copy_from_slice(&u32::try_from(blob.len())?.to_le_bytes());
         image.extend(&blob);
         sizes.symbols = blob.len();
-        memory = memory.max((image.len() as u64).next_multiple_of(4096));
+        memory = ((offset + blob.len()) as u64).next_multiple_of(4096);
     }
     if let Some(entry) = address("efi_start") {
         let code_end = address("__text_end").context("there is no symbol __text_end")?;
