@@ -30,26 +30,30 @@ use alloc::string::{String, ToString};
 use core::any::Any;
 use core::fmt;
 
+use arch::Family;
+
 pub use node::Node;
 pub use probe::{Device, State, devices, probe, report};
 
-/// Every driver.
-pub const CATALOG: &[&Driver] = &[
+/// Every driver, by what can have its device.
+pub const CATALOG: &[&[&Driver]] = &[
+    arch::only(Family::Arm, ARM),
+    arch::only(Family::Riscv, RISCV),
+    &[&serial::ns16550::DRIVER, &rtc::goldfish::DRIVER, &power::syscon::POWEROFF, &power::syscon::REBOOT],
+];
+
+const ARM: &[&Driver] = &[
     &irqchip::gicv2::DRIVER,
     &irqchip::gicv3::DRIVER,
-    &irqchip::plic::DRIVER,
-    &irqchip::riscv_intc::DRIVER,
     &clock::armv8_timer::DRIVER,
-    &clock::riscv_timer::DRIVER,
     &serial::cadence::DRIVER,
-    &serial::ns16550::DRIVER,
     &serial::pl011::DRIVER,
-    &rtc::goldfish::DRIVER,
     &rtc::pl031::DRIVER,
     &power::psci::DRIVER,
-    &power::syscon::POWEROFF,
-    &power::syscon::REBOOT,
 ];
+
+const RISCV: &[&Driver] =
+    &[&irqchip::plic::DRIVER, &irqchip::riscv_intc::DRIVER, &clock::riscv_timer::DRIVER];
 
 /// A driver.
 pub struct Driver {

@@ -62,7 +62,7 @@ pub fn report() {
     }
 }
 
-fn probe_with(catalog: &[&'static Driver], tree: &fdt::Tree, stages: &[Stage]) {
+fn probe_with(catalog: &[&[&'static Driver]], tree: &fdt::Tree, stages: &[Stage]) {
     for stage in stages {
         // Whoever declined may have waited for one that has started since.
         while probe_round(catalog, tree, *stage) {}
@@ -70,7 +70,7 @@ fn probe_with(catalog: &[&'static Driver], tree: &fdt::Tree, stages: &[Stage]) {
 }
 
 /// Tries each node once, and says whether a driver started for which another may have waited.
-fn probe_round(catalog: &[&'static Driver], tree: &fdt::Tree, up_to: Stage) -> bool {
+fn probe_round(catalog: &[&[&'static Driver]], tree: &fdt::Tree, up_to: Stage) -> bool {
     let mut started = false;
     let mut waiting = false;
     for node in tree.root().descendants() {
@@ -112,11 +112,12 @@ fn is_ours(node: fdt::Node<'_>, path: &str) -> bool {
 
 /// The drivers that answer to the node, those of its most particular `compatible` first.
 fn drivers_of<'a>(
-    catalog: &'a [&'static Driver],
+    catalog: &'a [&'a [&'static Driver]],
     node: fdt::Node<'a>,
 ) -> impl Iterator<Item = &'static Driver> + 'a {
-    node.compatibles()
-        .flat_map(|model| catalog.iter().copied().filter(move |driver| driver.compatible.contains(&model)))
+    node.compatibles().flat_map(|model| {
+        catalog.iter().copied().flatten().copied().filter(move |driver| driver.compatible.contains(&model))
+    })
 }
 
 fn record(node: fdt::Node<'_>, path: &str, driver: &Driver, state: State, running: Option<Running>) {
@@ -209,7 +210,7 @@ mod tests {
                 tree.set(node, "xvisor,passthrough", ()).unwrap();
             }
         }
-        probe_with(CATALOG, &tree, Stage::ALL);
+        probe_with(&[CATALOG], &tree, Stage::ALL);
         let found: Vec<_> =
             devices().into_iter().filter(|device| device.path.starts_with("/test/")).collect();
         let state =

@@ -25,13 +25,14 @@ mod serial;
 mod tests;
 mod timer;
 
+use arch::Family;
 use vm_machine::Model;
 
 /// All kinds of devices, class by class.
 pub const CATALOG: &[&[&Model]] = &[
-    irqchip::MODELS,
-    riscv::MODELS,
-    timer::MODELS,
+    arch::only(Family::Arm, irqchip::MODELS),
+    arch::only(Family::Riscv, riscv::MODELS),
+    arch::only(Family::Arm, timer::MODELS),
     serial::MODELS,
     rtc::MODELS,
     memory::MODELS,

@@ -155,6 +155,8 @@ fn check_drivers() -> Result<(), Wrong> {
         if !running.contains(&class) {
             let known: Vec<&str> = drivers::CATALOG
                 .iter()
+                .copied()
+                .flatten()
                 .filter(|driver| driver.class == class)
                 .flat_map(|driver| driver.compatible.iter().copied())
                 .collect();

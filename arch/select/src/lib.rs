@@ -12,6 +12,39 @@ pub use arch_hosted::Hosted as Machine;
 #[cfg(all(target_arch = "riscv64", target_os = "none"))]
 pub use arch_riscv64::Riscv64 as Machine;
 
+/// Families of processors, for catalogs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Family {
+    /// Arm.
+    Arm,
+    /// RISC-V.
+    Riscv,
+    /// All of them: the development machine, where everything is tested.
+    Every,
+}
+
+/// The family that this machine is of.
+#[cfg(all(target_arch = "aarch64", target_os = "none"))]
+pub const FAMILY: Family = Family::Arm;
+/// The family that this machine is of.
+#[cfg(all(target_arch = "riscv64", target_os = "none"))]
+pub const FAMILY: Family = Family::Riscv;
+/// The family that this machine is of.
+#[cfg(not(target_os = "none"))]
+pub const FAMILY: Family = Family::Every;
+
+/// A catalog's entries that only machines of one family can have; nothing on others, so that it is not in their
+/// images.
+pub const fn only<T>(family: Family, entries: &'static [T]) -> &'static [T] {
+    match (FAMILY, family) {
+        (Family::Every, _)
+        | (_, Family::Every)
+        | (Family::Arm, Family::Arm)
+        | (Family::Riscv, Family::Riscv) => entries,
+        _ => &[],
+    }
+}
+
 const _: () = {
     const fn keeps_the_contract<A: Arch>() {}
     keeps_the_contract::<Machine>();
