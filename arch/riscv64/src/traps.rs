@@ -45,8 +45,11 @@ trap_vector:
     sd      t0, 128(sp)
     sd      t1, 136(sp)
     call    own_interrupt_rust
+    # Meanwhile another thread may have run a guest: SRET is to lead to our own code, not to it.
+    li      t2, {spv}
     ld      t0, 128(sp)
     ld      t1, 136(sp)
+    csrc    hstatus, t2
     csrw    sepc, t0
     csrw    sstatus, t1
     ld      ra, 0(sp)
@@ -118,7 +121,8 @@ own_fault:                              # t0's old value at 8(tp)
     mv      a0, t0
     call    own_fault_rust
 2:  j       2b
-"#
+"#,
+    spv = const crate::csr::hstatus::SPV,
 );
 
 /// Calls what the hypervisor named for host interrupts.
