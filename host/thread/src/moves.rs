@@ -142,8 +142,7 @@ impl Thread {
         let masked = IrqsOff::now();
         // What the move needs there is made now: it happens where nothing can be allocated.
         let mut there = cpu::roster_of(target, &masked);
-        let room = there.members.len() + 1;
-        there.make_room(room);
+        there.make_room_for_one();
         drop(there);
         let (home, slot, mut roster) = cpu::home(&self.0, &masked);
         if !roster.member(slot).is_some_and(|member| Arc::ptr_eq(&member.control, &self.0)) {

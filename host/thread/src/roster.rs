@@ -205,6 +205,12 @@ impl Roster {
         }
     }
 
+    /// Room for one thread more than there are.
+    pub(crate) fn make_room_for_one(&mut self) {
+        let Slot(free) = self.free_slot();
+        self.make_room(free as usize + 1);
+    }
+
     /// Says where a thread is to go on.
     pub(crate) fn want(&mut self, slot: Slot, to: Option<CpuId>) {
         let Some(member) = self.members.get_mut(slot.0 as usize).and_then(Option::as_mut) else { return };

@@ -176,3 +176,12 @@ fn a_processor_that_stops_hands_its_threads_and_timers_over() {
     let nowhere = Options::new("nowhere").affinity(CpuSet::of(there));
     assert!(matches!(crate::spawn(nowhere, std::boxed::Box::new(|| {})), Err(SpawnError::NotOnline(_))));
 }
+
+#[test]
+fn room_for_a_thread_that_did_not_come_is_there_for_the_next_one() {
+    let mut roster = crate::roster::Roster::new();
+    for _ in 0..3 {
+        roster.make_room_for_one();
+        assert_eq!(roster.members.len(), 1);
+    }
+}
