@@ -162,8 +162,8 @@ fn no_two_devices_answer_to_the_same_name() {
 }
 
 /// The trees of `guests/aarch64`, compiled.
-fn guest_trees() -> Vec<(std::string::String, Tree)> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../guests/aarch64");
+fn guest_trees(arch: &str) -> Vec<(std::string::String, Tree)> {
+    let folder = &std::format!("{}/../guests/{arch}", env!("CARGO_MANIFEST_DIR"));
     let mut trees = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -181,25 +181,52 @@ fn guest_trees() -> Vec<(std::string::String, Tree)> {
     trees
 }
 
-#[test]
-fn every_guest_of_ours_can_be_built() {
+/// Every guest of an architecture on the bench, with less memory than it says.
+fn guests_of(arch: &str, memory: u64, mut check: impl FnMut(&str, &Tree, Bench)) {
     boot();
-    // Any file will do for the images.
-    host_vfs::publish_image("images", cpio(&["images/linux", "images/initrd.gz", "images/u-boot.bin"]));
-    host_vfs::mount("images", "/").unwrap();
-    let trees = guest_trees();
+    // Any file will do for the images; all tests see the same ones.
+    static MOUNTED: std::sync::Once = std::sync::Once::new();
+    MOUNTED.call_once(|| {
+        host_vfs::publish_image("images", cpio(&["images/linux", "images/initrd.gz", "images/u-boot.bin"]));
+        host_vfs::mount("images", "/").unwrap();
+    });
+    let trees = guest_trees(arch);
     assert!(trees.len() >= 2);
     for (path, mut tree) in trees {
-        let memory = tree.find("/memory@40000000").unwrap().id();
-        tree.set(memory, "reg", [0x4000_0000u64, 0x20_0000].as_slice()).unwrap();
-        let mut bench = Bench::new(&tree, CATALOG).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let node = tree.find(&std::format!("/memory@{memory:x}")).unwrap().id();
+        tree.set(node, "reg", [memory, 0x20_0000].as_slice()).unwrap();
+        let bench = Bench::new(&tree, CATALOG).unwrap_or_else(|error| panic!("{path}: {error}"));
+        check(&path, &tree, bench);
+    }
+}
+
+#[test]
+fn every_guest_of_ours_can_be_built() {
+    guests_of("aarch64", 0x4000_0000, |path, tree, mut bench| {
         assert_eq!(bench.read(0x0900_0fe0, Width::B4, 0), Ok(0x11), "{path}: PL011");
         assert_eq!(bench.read(0x0901_0fe0, Width::B4, 0), Ok(0x31), "{path}: PL031");
         assert!(bench.read(0x0800_0004, Width::B4, 0).is_ok(), "{path}: GICD_TYPER");
         if tree.find("/flash@0").is_some() {
             assert_eq!(bench.read(0x0400_0004, Width::B1, 0), Ok(0xff), "{path}: the second flash is erased");
         }
-    }
+    });
+}
+
+#[test]
+fn every_guest_of_ours_for_risc_v_can_be_built() {
+    guests_of("riscv64", 0x8000_0000, |path, tree, mut bench| {
+        assert_eq!(bench.read(0x1000_0005, Width::B1, 0), Ok(0x60), "{path}: LSR");
+        assert!(bench.read(0x0010_1000, Width::B4, 0).is_ok(), "{path}: the clock");
+        assert!(bench.read(0x0010_0000, Width::B4, 0).is_ok(), "{path}: the test device");
+        if tree.find("/soc/plic@c000000").is_some() {
+            // The UART's interrupt, enabled for CPU 0, is claimed.
+            for (register, value) in [(0x0c00_0028, 1), (0x0c00_2000, 1 << 10), (0x1000_0001, 2)] {
+                let width = if register == 0x1000_0001 { Width::B1 } else { Width::B4 };
+                bench.write(register, width, 0, value).unwrap();
+            }
+            assert_eq!(bench.read(0x0c20_0004, Width::B4, 0), Ok(10), "{path}: PLIC");
+        }
+    });
 }
 
 /// An archive of files with one byte each.

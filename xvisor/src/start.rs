@@ -55,6 +55,7 @@ fn start(info: StartInfo) -> Result<(), Wrong> {
     set_wall_clock(&options);
 
     host_log::init!("device emulation framework");
+    vm_machine::host_cpu::learn(&tree);
     vm_machine::manager::use_catalog(emulators::CATALOG);
     publish_initrd(&tree);
     commands::tree::set(tree);

@@ -1,6 +1,8 @@
 //! What a hart can do, from its node in the device tree: `riscv,isa` (Unpriv, "ISA Extension Naming
 //! Conventions") and `riscv,isa-extensions` (Linux bindings, `riscv/extensions.yaml`).
 
+use core::fmt;
+
 macro_rules! extensions {
     ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
         /// An extension that matters here.
@@ -79,6 +81,61 @@ extensions! {
     /// Fences of instructions.
     Zifencei = "zifencei";
 }
+
+/// The names in `riscv,isa`, one by one, without versions: single letters, then those of several.
+pub fn names(isa: &str) -> impl Iterator<Item = &str> + Clone {
+    let (first, rest) = isa.split_once('_').unwrap_or((isa, ""));
+    let letters = first.get(4..).unwrap_or_default();
+    // A name of several letters may follow without an underscore.
+    let (letters, long) = letters.split_at(letters.find(['z', 's', 'x']).unwrap_or(letters.len()));
+    let single = letters.char_indices().filter(|(_, letter)| letter.is_ascii_lowercase());
+    let single = single.filter_map(move |(at, _)| letters.get(at..=at));
+    single.chain(core::iter::once(long)).chain(rest.split('_')).filter(|name| !name.is_empty())
+}
+
+/// Single letters in the order in which `riscv,isa` has them (Unpriv, "Subset Naming Convention").
+const ORDER: &str = "imafdgqlcbkjtpvnh";
+
+/// Writes `riscv,isa` of a 64-bit hart with these extensions.
+pub fn join<'a>(names: impl Iterator<Item = &'a str> + Clone, out: &mut dyn fmt::Write) -> fmt::Result {
+    out.write_str("rv64")?;
+    for letter in ORDER.chars() {
+        if names.clone().any(|name| name.len() == 1 && name.starts_with(letter)) {
+            out.write_char(letter)?;
+        }
+    }
+    for name in names.filter(|name| name.len() > 1) {
+        write!(out, "_{name}")?;
+    }
+    Ok(())
+}
+
+/// Whether a guest may use an extension of the host's: all of user mode that needs no state that a hypervisor would have
+/// to keep or to allow, and of supervisor mode what is known to work. Not those of hypervisors and machine mode, nor
+/// vendors' own.
+pub fn is_for_guests(name: &str) -> bool {
+    match name.as_bytes() {
+        // Supervisor and user mode, as old trees list them.
+        [letter] => !matches!(letter, b'h' | b's' | b'u'),
+        [b'z', ..] => !matches!(name, "zicfilp" | "zicfiss" | "zkr" | "zcmt" | "zihpm"),
+        [b's', ..] => SUPERVISORS.contains(&name),
+        _ => false,
+    }
+}
+
+const SUPERVISORS: [&str; 11] = [
+    "ssccptr",
+    "sscounterenw",
+    "sstc",
+    "sstvala",
+    "sstvecd",
+    "ssu64xl",
+    "svade",
+    "svinval",
+    "svnapot",
+    "svpbmt",
+    "svvptc",
+];
 
 /// A set of extensions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -169,6 +226,33 @@ fn without_version(name: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn joined<'a>(names: impl Iterator<Item = &'a str> + Clone) -> std::string::String {
+        let mut text = std::string::String::new();
+        join(names, &mut text).unwrap();
+        text
+    }
+
+    #[test]
+    fn a_string_is_taken_apart_and_put_together() {
+        let isa = "rv64imafdcv_zicsr_zba_sstc";
+        let parts: std::vec::Vec<&str> = names(isa).collect();
+        assert_eq!(parts, ["i", "m", "a", "f", "d", "c", "v", "zicsr", "zba", "sstc"]);
+        assert_eq!(joined(names(isa)), isa);
+        assert_eq!(names("rv64imaczicsr").collect::<std::vec::Vec<_>>(), ["i", "m", "a", "c", "zicsr"]);
+        assert_eq!(joined(["zba", "c", "i"].into_iter()), "rv64ic_zba");
+        assert_eq!(names("rv6").count(), 0);
+    }
+
+    #[test]
+    fn guests_get_no_hypervisor_and_nothing_of_machines() {
+        for name in ["i", "v", "zba", "zicboz", "sstc", "svpbmt"] {
+            assert!(is_for_guests(name), "{name}");
+        }
+        for name in ["h", "smaia", "ssaia", "shgatpa", "sscofpmf", "supm", "xventanacondops", "zicfiss", ""] {
+            assert!(!is_for_guests(name), "{name}");
+        }
+    }
 
     #[test]
     fn letters_and_names_are_found_in_the_string() {

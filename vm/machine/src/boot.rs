@@ -1,7 +1,8 @@
 //! What a guest starts from: a kernel loaded directly, firmware in a ROM, or what a user loaded by hand.
 //!
 //! `/chosen` says it: `xvisor,kernel` and `xvisor,initrd` name files; `xvisor,entry` and `xvisor,fdt` are
-//! addresses, for what was loaded by hand. The rest of `/chosen` is the guest's.
+//! addresses, for what was loaded by hand or is the file that `xvisor,binary` names. The rest of `/chosen` is
+//! the guest's.
 
 use alloc::format;
 use alloc::string::String;
@@ -20,6 +21,8 @@ use crate::plan::{self, Plan};
 /// What the description says about starting.
 pub(crate) struct Boot {
     kernel: Option<String>,
+    /// A file that is loaded as it is to where the guest begins.
+    binary: Option<String>,
     initrd: Option<String>,
     entry: Option<Gpa>,
     fdt: Option<Gpa>,
@@ -40,6 +43,7 @@ impl Boot {
     pub(crate) fn read(plan: &mut Plan, tree: &Tree) -> Result<Self, Error> {
         let mut boot = Self {
             kernel: None,
+            binary: None,
             initrd: None,
             entry: None,
             fdt: None,
@@ -54,6 +58,7 @@ impl Boot {
             Ok(Some(path.into()))
         };
         boot.kernel = file(KERNEL)?;
+        boot.binary = file(BINARY)?;
         boot.initrd = file(INITRD)?;
         let mut address = |name: &str| -> Result<Option<Gpa>, Error> {
             plan.take(chosen, name);
@@ -66,7 +71,10 @@ impl Boot {
         if boot.initrd.is_some() && boot.kernel.is_none() {
             return Err(error(INITRD, "is of no use without xvisor,kernel"));
         }
-        if let (Some((_, whose)), Some(_)) = (&plan.firmware, &boot.kernel) {
+        if boot.kernel.is_some() && boot.binary.is_some() {
+            return Err(error(BINARY, "xvisor,kernel says already what the guest begins with"));
+        }
+        if let (Some((_, whose)), Some(_)) = (&plan.firmware, boot.kernel.as_ref().or(boot.binary.as_ref())) {
             let text =
                 format!("the guest begins with the firmware of {whose}, which loads its kernel itself");
             return Err(Error::new("/chosen", Some(KERNEL), Problem::Other(text.into())));
@@ -76,6 +84,7 @@ impl Boot {
 }
 
 const KERNEL: &str = "xvisor,kernel";
+const BINARY: &str = "xvisor,binary";
 const INITRD: &str = "xvisor,initrd";
 const ENTRY: &str = "xvisor,entry";
 const FDT: &str = "xvisor,fdt";
@@ -111,6 +120,9 @@ pub(crate) fn load(machine: &Machine) -> Result<PowerOn, Error> {
         (None, Some(entry)) => start_with_fdt(machine, ram, entry, boot.fdt.unwrap_or(boot.ram.base())),
         (None, None) => {
             let entry = boot.entry.unwrap_or(boot.ram.base());
+            if let Some(path) = &boot.binary {
+                load_binary(ram, path, entry)?;
+            }
             let tree = crate::guest_tree::make(machine, None)?;
             let at = match boot.fdt {
                 Some(at) => at,
@@ -120,6 +132,13 @@ pub(crate) fn load(machine: &Machine) -> Result<PowerOn, Error> {
             Ok(PowerOn { entry, argument: at.get() })
         }
     }
+}
+
+/// A file as it is, at the entry point.
+fn load_binary(ram: &GuestRam, path: &str, entry: Gpa) -> Result<(), Error> {
+    let error = |text: String| Error::new("/chosen", Some(BINARY), Problem::Other(text.into()));
+    let bytes = host_vfs::bytes(path).map_err(|why| error(format!("{why}")))?;
+    write(ram, entry, &bytes).map_err(|why| error(format!("{path} at {:#x}: {why}", entry.get())))
 }
 
 fn start_with_fdt(machine: &Machine, ram: &GuestRam, entry: Gpa, at: Gpa) -> Result<PowerOn, Error> {

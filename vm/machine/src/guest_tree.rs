@@ -23,6 +23,7 @@ pub(crate) fn make(machine: &Machine, initrd: Option<(Gpa, Gpa)>) -> Result<Vec<
     for node in &machine.hidden {
         tree.remove(*node)?;
     }
+    crate::host_cpu::complete(&mut tree)?;
     strip(&mut tree)?;
     let chosen = tree.add_path("/chosen")?;
     if let Some((start, end)) = initrd {

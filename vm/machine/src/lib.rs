@@ -23,6 +23,7 @@ mod errand;
 mod firmware;
 mod guest;
 mod guest_tree;
+pub mod host_cpu;
 mod machine;
 pub mod manager;
 mod model;
