@@ -52,8 +52,13 @@ const ARM: &[&Driver] = &[
     &power::psci::DRIVER,
 ];
 
-const RISCV: &[&Driver] =
-    &[&irqchip::plic::DRIVER, &irqchip::riscv_intc::DRIVER, &clock::riscv_timer::DRIVER];
+const RISCV: &[&Driver] = &[
+    &irqchip::aplic::DRIVER,
+    &irqchip::imsic::DRIVER,
+    &irqchip::plic::DRIVER,
+    &irqchip::riscv_intc::DRIVER,
+    &clock::riscv_timer::DRIVER,
+];
 
 /// A driver.
 pub struct Driver {

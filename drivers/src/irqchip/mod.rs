@@ -1,9 +1,11 @@
 //! Interrupt controllers.
 
+pub(crate) mod aplic;
 mod distributor;
 pub(crate) mod gicv2;
 pub(crate) mod gicv3;
 mod harts;
+pub(crate) mod imsic;
 pub(crate) mod plic;
 pub(crate) mod riscv_intc;
 

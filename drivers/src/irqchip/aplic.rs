@@ -1,0 +1,346 @@
+//! The advanced platform-level interrupt controller (AIA 1.0, chapter 4): its supervisors' domain. It interrupts harts
+//! directly, by their external interrupt; or where the harts have files of interrupts (`msi-parent`) by messages, whose
+//! identity is the source's number.
+//!
+//! A level-sensitive source is silent from claim to deactivation: directly by being off, with messages since the next
+//! one is sent when the source is looked at again.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use arch::{Cpu, CpuId, IrqsOff, LocalIrqs, Machine, Processors};
+use atomic::{Arc, AtomicBool, AtomicU8, AtomicU32, Ordering};
+use host_irq::{BadSpecifier, Chip, Line, Outcome, Trigger};
+use host_mmio::Window;
+use isa_aia::aplic::{MAX_SOURCES, Mode, Register, domaincfg, size_direct, target};
+use isa_plic::SUPERVISOR_EXTERNAL;
+use isa_rv::local;
+
+use super::harts::{self, Hart};
+use super::imsic::{self, Imsic};
+use crate::{Declined, Driver, Node, Running, Stage};
+
+pub(crate) const DRIVER: Driver =
+    Driver { name: "aplic", class: "irqchip", stage: Stage::IrqChip, compatible: &["riscv,aplic"], start };
+
+/// Of all sources, where delivery is direct.
+const PRIORITY: u32 = 1;
+
+struct Aplic {
+    name: String,
+    registers: Window,
+    lines: u32,
+    way: Way,
+    sources: Vec<Source>,
+}
+
+/// How interrupts get to harts.
+enum Way {
+    /// By the delivery controls of the domain.
+    Direct(Vec<Hart>),
+    /// By messages.
+    Messages(Arc<Imsic>),
+}
+
+/// What is known of a source.
+#[derive(Default)]
+struct Source {
+    /// [`Mode`].
+    mode: AtomicU8,
+    enabled: AtomicBool,
+    /// The place of the hart that it goes to.
+    hart: AtomicU32,
+}
+
+struct Started {
+    _lines: Vec<Line>,
+    _chip: Arc<Aplic>,
+}
+
+fn start(node: &Node<'_>) -> Result<Running, Declined> {
+    let phandle = super::phandle(node)?;
+    let direct = !node.flag("msi-parent");
+    let way = if direct {
+        // One that only machine mode hears of is the firmware's.
+        harts::own_line(node, SUPERVISOR_EXTERNAL)?;
+        Way::Direct(harts::of(node, SUPERVISOR_EXTERNAL)?)
+    } else if imsic::is_parent_ours(node)? {
+        Way::Messages(imsic::parent(node)?)
+    } else {
+        return Err(Declined::NotMine);
+    };
+    let sources = node.u32("riscv,num-sources")?.min(MAX_SOURCES - 1);
+    let registers = node.window(0)?;
+    let needed = match &way {
+        Way::Direct(harts) => size_direct(harts.iter().map(|hart| hart.place + 1).max().unwrap_or(0)),
+        Way::Messages(_) => isa_aia::aplic::SIZE_MSI,
+    };
+    if registers.length() < needed {
+        return Err(Declined::Broken(alloc::format!("property \"reg\": is shorter than {needed:#x} bytes")));
+    }
+    let chip = Arc::new(Aplic::new(node.name().into(), registers, sources + 1, way));
+    chip.silence();
+    chip.start_cpu(&IrqsOff::now()).map_err(Declined::Broken)?;
+    let domain = host_irq::publish(chip.clone(), phandle)?;
+    let mut lines = Vec::new();
+    if direct {
+        let claiming = chip.clone();
+        let irq = harts::own_line(node, SUPERVISOR_EXTERNAL)?;
+        let handler = move |masked: &IrqsOff, _| {
+            // What is left interrupts again.
+            if let Some(source) = claiming.claim(masked) {
+                domain.dispatch(masked, source);
+            }
+            Outcome::Done
+        };
+        lines.push(irq.on(node.name(), Box::new(handler))?);
+    } else {
+        for source in 1..chip.lines.min(chip.highest() + 1) {
+            let domain = domain.clone();
+            let handler = move |masked: &IrqsOff, _| {
+                domain.dispatch(masked, source);
+                Outcome::Done
+            };
+            // The harts' own controllers are the root, whose numbers are the first ones.
+            let line = local::message(source);
+            lines.push(Line::on(line, Trigger::EdgeRising, node.name(), Box::new(handler))?);
+        }
+    }
+    chip.switch_on();
+    Ok(Box::new(Started { _lines: lines, _chip: chip }))
+}
+
+impl Aplic {
+    fn new(name: String, registers: Window, lines: u32, way: Way) -> Self {
+        let sources = (0..lines).map(|_| Source::default()).collect();
+        Self { name, registers, lines, way, sources }
+    }
+
+    fn read(&self, register: Register) -> u32 {
+        self.registers.read32(register.offset())
+    }
+
+    fn write(&self, register: Register, value: u32) {
+        self.registers.write32(register.offset(), value);
+    }
+
+    /// The highest source whose number is an identity too.
+    fn highest(&self) -> u32 {
+        match &self.way {
+            Way::Direct(_) => u32::MAX - 1,
+            Way::Messages(imsic) => imsic.highest,
+        }
+    }
+
+    /// Nothing is delivered, and no source is in use.
+    fn silence(&self) {
+        self.write(Register::DomainCfg, 0);
+        for word in 0..self.lines.div_ceil(32) {
+            self.write(Register::ClrIe(word), u32::MAX);
+        }
+        for source in 1..self.lines {
+            self.write(Register::SourceCfg(source), 0);
+        }
+    }
+
+    fn switch_on(&self) {
+        let mode = if matches!(self.way, Way::Messages(_)) { domaincfg::DM } else { 0 };
+        self.write(Register::DomainCfg, domaincfg::IE | mode);
+    }
+
+    /// The place of a hart, by its id.
+    fn place(&self, hart: u64) -> Option<u32> {
+        match &self.way {
+            Way::Direct(harts) => harts.iter().find(|known| known.id == hart).map(|known| known.place),
+            Way::Messages(imsic) => imsic.place(hart),
+        }
+    }
+
+    fn source(&self, source: u32) -> Option<&Source> {
+        if source == 0 { None } else { self.sources.get(source as usize) }
+    }
+
+    /// Says where a source goes.
+    fn aim(&self, number: u32, source: &Source) {
+        let place = source.hart.load(Ordering::Relaxed);
+        let how = match &self.way {
+            Way::Direct(_) => PRIORITY,
+            Way::Messages(_) => number & target::IDENTITY,
+        };
+        self.write(Register::Target(number), (place & target::HART) << target::HART_SHIFT | how);
+    }
+
+    fn is_level(source: &Source) -> bool {
+        Mode::decode(source.mode.load(Ordering::Relaxed).into()).is_some_and(Mode::is_level)
+    }
+}
+
+impl Chip for Aplic {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn lines(&self) -> u32 {
+        self.lines
+    }
+
+    fn translate(&self, cells: &[u32]) -> Result<(u32, Trigger), BadSpecifier> {
+        let [source, trigger] = *cells else { return Err(BadSpecifier) };
+        let trigger = match trigger {
+            1 => Trigger::EdgeRising,
+            2 => Trigger::EdgeFalling,
+            4 => Trigger::LevelHigh,
+            8 => Trigger::LevelLow,
+            _ => return Err(BadSpecifier),
+        };
+        if source == 0 || source > self.highest() { Err(BadSpecifier) } else { Ok((source, trigger)) }
+    }
+
+    /// With messages this is not asked: the harts' files are.
+    fn claim(&self, masked: &IrqsOff) -> Option<u32> {
+        let place = self.place(Machine::hardware_id(masked))?;
+        let number = self.read(Register::ClaimI(place)) >> target::SOURCE_SHIFT & 0x3ff;
+        let source = self.source(number)?;
+        if Self::is_level(source) {
+            self.write(Register::ClrIeNum, number);
+        }
+        Some(number)
+    }
+
+    fn drop_priority(&self, _: &IrqsOff, _: u32) {}
+
+    fn deactivate(&self, _: &IrqsOff, number: u32) {
+        let Some(source) = self.source(number).filter(|source| Self::is_level(source)) else { return };
+        match &self.way {
+            Way::Direct(_) => {
+                if source.enabled.load(Ordering::Relaxed) {
+                    self.write(Register::SetIeNum, number);
+                }
+            }
+            // Does nothing where the wire fell (4.9.2).
+            Way::Messages(_) => self.write(Register::SetIpNumLe, number),
+        }
+    }
+
+    fn enable(&self, number: u32) {
+        if let Some(source) = self.source(number) {
+            source.enabled.store(true, Ordering::Relaxed);
+            self.aim(number, source);
+            self.write(Register::SetIeNum, number);
+        }
+    }
+
+    fn disable(&self, number: u32) {
+        if let Some(source) = self.source(number) {
+            source.enabled.store(false, Ordering::Relaxed);
+            self.write(Register::ClrIeNum, number);
+        }
+    }
+
+    fn set_trigger(&self, number: u32, trigger: Trigger) {
+        let Some(source) = self.source(number) else { return };
+        let mode = match trigger {
+            Trigger::LevelHigh => Mode::LevelHigh,
+            Trigger::LevelLow => Mode::LevelLow,
+            Trigger::EdgeRising => Mode::EdgeRising,
+            Trigger::EdgeFalling => Mode::EdgeFalling,
+        };
+        source.mode.store(mode as u8, Ordering::Relaxed);
+        self.write(Register::SourceCfg(number), mode as u32);
+    }
+
+    fn set_affinity(&self, number: u32, cpu: CpuId) {
+        let place = Machine::hardware_id_of(cpu).and_then(|hart| self.place(hart));
+        if let (Some(source), Some(place)) = (self.source(number), place) {
+            source.hart.store(place, Ordering::Relaxed);
+            self.aim(number, source);
+        }
+    }
+
+    fn start_cpu(&self, masked: &IrqsOff) -> Result<(), String> {
+        let hart = Machine::hardware_id(masked);
+        let Some(place) = self.place(hart) else {
+            return Err(alloc::format!("{}: hart {hart} is none of those that it interrupts", self.name));
+        };
+        if Machine::id(masked).0 == 0 {
+            for source in &self.sources {
+                source.hart.store(place, Ordering::Relaxed);
+            }
+        }
+        match &self.way {
+            Way::Direct(_) => {
+                self.write(Register::IForce(place), 0);
+                self.write(Register::IThreshold(place), 0);
+                self.write(Register::IDelivery(place), 1);
+            }
+            Way::Messages(imsic) => imsic.start_cpu(masked),
+        }
+        Ok(())
+    }
+
+    fn stop_cpu(&self, masked: &IrqsOff) {
+        if let (Way::Direct(_), Some(place)) = (&self.way, self.place(Machine::hardware_id(masked))) {
+            self.write(Register::IDelivery(place), 0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use host_mmio::fake::Registers;
+
+    use super::*;
+
+    fn own() -> Hart {
+        Hart { id: Machine::hardware_id(&IrqsOff::now()), place: 1 }
+    }
+
+    fn direct(registers: &Registers) -> Aplic {
+        Aplic::new("aplic".into(), registers.window(), 97, Way::Direct(vec![own()]))
+    }
+
+    #[test]
+    fn a_level_is_off_from_claim_to_deactivation() {
+        let registers = Registers::new(0x8000);
+        let chip = direct(&registers);
+        chip.set_trigger(10, Trigger::LevelHigh);
+        chip.enable(10);
+        assert_eq!(registers.get(Register::SourceCfg(10).offset()), Mode::LevelHigh as u64);
+        registers.script(Register::ClaimI(1).offset(), &[10 << 16 | 1, 0]);
+        registers.take_log();
+        let masked = IrqsOff::now();
+        assert_eq!(chip.claim(&masked), Some(10));
+        chip.deactivate(&masked, 10);
+        let (off, on) = (Register::ClrIeNum.offset(), Register::SetIeNum.offset());
+        assert_eq!(registers.writes(), [(off, 10), (on, 10)]);
+        assert_eq!(chip.claim(&masked), None);
+        chip.disable(10);
+        registers.take_log();
+        chip.deactivate(&masked, 10);
+        assert_eq!(registers.writes(), [], "one that nobody wants stays off");
+    }
+
+    #[test]
+    fn a_source_sends_its_number_and_is_looked_at_again_when_it_is_over() {
+        let registers = Registers::new(0x8000);
+        let imsic = Arc::new(Imsic { harts: vec![own()], highest: 63 });
+        let chip = Aplic::new("aplic".into(), registers.window(), 97, Way::Messages(imsic));
+        chip.set_affinity(10, CpuId(0));
+        for source in &chip.sources {
+            source.hart.store(1, Ordering::Relaxed);
+        }
+        chip.set_trigger(10, Trigger::LevelHigh);
+        chip.enable(10);
+        assert_eq!(registers.get(Register::Target(10).offset()), 1 << 18 | 10);
+        chip.deactivate(&IrqsOff::now(), 10);
+        assert_eq!(registers.get(Register::SetIpNumLe.offset()), 10);
+        chip.switch_on();
+        let on = u64::from(domaincfg::IE | domaincfg::DM);
+        assert_eq!(registers.get(Register::DomainCfg.offset()), on);
+        assert_eq!(chip.translate(&[64, 4]), Err(BadSpecifier), "it is no identity");
+        assert_eq!(chip.translate(&[63, 1]), Ok((63, Trigger::EdgeRising)));
+    }
+}
