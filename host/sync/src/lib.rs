@@ -10,6 +10,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod flag;
 mod once;
 mod percpu;
 mod preempt;

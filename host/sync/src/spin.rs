@@ -7,9 +7,9 @@ use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 
 use arch::{Cpu, IrqsOff, Machine};
-use atomic::{AtomicBool, Ordering};
 
 use crate::PreemptGuard;
+use crate::flag::Flag;
 use crate::rank::{Rank, Ranked};
 
 /// What is switched off while a lock is held.
@@ -45,7 +45,7 @@ impl LockContext for IrqOff {
 pub struct Spin<T: ?Sized, C = PreemptOff> {
     context: PhantomData<fn() -> C>,
     rank: Ranked,
-    taken: AtomicBool,
+    taken: Flag,
     value: UnsafeCell<T>,
 }
 
@@ -65,7 +65,7 @@ impl<T, C> Spin<T, C> {
         Self::with(value, Ranked::new(rank))
     }
     const fn with(value: T, rank: Ranked) -> Self {
-        Self { context: PhantomData, rank, taken: AtomicBool::new(false), value: UnsafeCell::new(value) }
+        Self { context: PhantomData, rank, taken: Flag::new(), value: UnsafeCell::new(value) }
     }
     /// The value back.
     pub fn into_inner(self) -> T {
@@ -85,7 +85,7 @@ impl<T: ?Sized, C: LockContext> Spin<T, C> {
     #[inline(always)]
     pub fn try_lock(&self) -> Option<SpinGuard<'_, T, C::Off>> {
         let off = C::off();
-        if self.taken.swap(true, Ordering::Acquire) {
+        if !self.taken.try_take() {
             return None;
         }
         self.rank.took();
@@ -106,24 +106,8 @@ impl<T: ?Sized, C> Spin<T, C> {
     #[inline(always)]
     fn take(&self) {
         self.rank.taking();
-        if self.taken.compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
-            self.contend();
-        }
+        self.taken.take(Machine::relax);
         self.rank.took();
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn contend(&self) {
-        loop {
-            // Looks before it asks for the line exclusively, so that the holder is not disturbed.
-            while self.taken.load(Ordering::Relaxed) {
-                Machine::relax();
-            }
-            if self.taken.compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok() {
-                return;
-            }
-        }
     }
 
     /// Exclusive access without locking.
@@ -147,7 +131,7 @@ impl<T: ?Sized, C> fmt::Debug for Spin<T, C> {
 /// The right to the value of a [`Spin`]; gives the lock back when dropped, then switches back on what
 /// its context switched off.
 pub struct SpinGuard<'a, T: ?Sized, O> {
-    lock: &'a AtomicBool,
+    lock: &'a Flag,
     rank: &'a Ranked,
     value: *mut T,
     _off: O,
@@ -174,6 +158,6 @@ impl<T: ?Sized, O> Drop for SpinGuard<'_, T, O> {
     #[inline(always)]
     fn drop(&mut self) {
         self.rank.gave();
-        self.lock.store(false, Ordering::Release);
+        self.lock.give();
     }
 }

@@ -10,8 +10,9 @@ use arch::{Clock, Cpu as _, CpuId, IrqsOff, Machine, Nanos, Processors};
 use atomic::{Arc, AtomicPtr, AtomicU32, Ordering};
 use host_sync::{IrqOff, MAX_CPUS, Once, PerCpu, Spin, SpinGuard};
 
-use crate::control::{Control, Found};
+use crate::control::Control;
 use crate::moves;
+use crate::phase::Found;
 use crate::policy::{Policy, Slot, Verdict, Why};
 use crate::roster::{Leaves, Member, Roster};
 
@@ -159,7 +160,9 @@ pub(crate) fn current(masked: &IrqsOff) -> &Control {
 /// A count of the running thread.
 pub(crate) fn current_counted() -> Arc<Control> {
     let masked = IrqsOff::now();
-    let current: *const Control = current(&masked);
+    // The pointer itself: from a reference to what is counted the count could not be reached.
+    let current = this(&masked).current.load(Ordering::Relaxed).cast_const();
+    assert!(!current.is_null(), "threads have not started on this CPU");
     // SAFETY: the pointer came from `Arc::as_ptr`, and the CPU holds a count, as `current` says.
     unsafe {
         Arc::increment_strong_count(current);

@@ -25,6 +25,7 @@ mod cpuset;
 mod line;
 mod moves;
 mod mutex;
+mod phase;
 mod plan;
 pub mod processors;
 mod roster;

@@ -13,7 +13,8 @@ use arch::{Clock, Cpu as _, CpuId, IrqsOff, Machine, Nanos, Virt};
 use atomic::{Arc, AtomicBool, Ordering};
 use host_sync::might_sleep;
 
-use crate::control::{Control, Phase};
+use crate::control::Control;
+use crate::phase::Phase;
 use crate::policy::{Slot, Why};
 use crate::roster::{Leaves, Member};
 use crate::thread::{Thread, ThreadId};

@@ -8,7 +8,8 @@ use arch::{Clock, Cpu as _, CpuId, IrqsOff, Machine, Nanos, Virt};
 use atomic::{Arc, AtomicU32, Ordering};
 use host_sync::Once;
 
-use crate::control::{Control, Parts, Phase};
+use crate::control::{Control, Parts};
+use crate::phase::Phase;
 use crate::policy::{Attributes, Kind, NEVER, Priority, Slot};
 use crate::roster::Member;
 use crate::stack::Stack;

@@ -8,7 +8,8 @@ use arch::{Clock, Cpu as _, CpuId, IrqsOff, Machine, Nanos};
 use atomic::{Arc, Ordering};
 use timers::Queue;
 
-use crate::control::{Control, Phase};
+use crate::control::Control;
+use crate::phase::Phase;
 use crate::policy::{
     Attributes, Contest, Hint, NEVER, Policy, Priority, Refused, Running, Slot, Verdict, Why,
 };

@@ -9,7 +9,8 @@ use arch::{Clock, Context, Cpu, CpuId, IrqsOff, Machine, Nanos, Saved};
 use atomic::{Arc, AtomicU64, Ordering};
 use host_sync::might_sleep;
 
-use crate::control::{Body, Control, Parts, Phase};
+use crate::control::{Body, Control, Parts};
+use crate::phase::Phase;
 use crate::policy::{Attributes, Kind, Priority, Refused, Slot, Why};
 use crate::roster::{Leaves, Member};
 use crate::stack::Stack;

@@ -53,7 +53,7 @@ pub struct Mailbox(AtomicU32);
 
 impl Mailbox {
     /// An empty one.
-    pub const fn new() -> Self {
+    pub fn new() -> Self {
         Self(AtomicU32::new(0))
     }
     /// Asks. Whoever asks wakes the thread afterwards.
