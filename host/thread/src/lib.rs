@@ -23,6 +23,7 @@ mod control;
 mod cpu;
 mod cpuset;
 mod line;
+mod list;
 mod moves;
 mod mutex;
 mod phase;
@@ -39,14 +40,15 @@ pub mod work;
 pub use cpu::{on_kick, preempt_if_asked, set_kick, take_interrupts};
 pub use cpuset::CpuSet;
 pub use host_sched as policy;
+pub use list::{Info, list};
 pub use moves::{AffinityError, account_waits, online, send};
 pub use mutex::{Mutex, MutexGuard};
 pub use plan::{PolicyState, policies, set_plan, set_policy};
 pub use policy::{Attributes, Kind, Priority};
 pub use rwlock::{ReadGuard, RwLock, WriteGuard};
 pub use thread::{
-    Info, Options, SpawnError, State, Stats, Thread, ThreadId, Woken, current, exit, list, park, park_until,
-    sleep, spawn, start, waited, yield_now,
+    Options, SpawnError, State, Stats, Thread, ThreadId, Woken, current, exit, park, park_until, sleep,
+    spawn, start, waited, yield_now,
 };
 pub use wait::{Completion, Semaphore, WaitQueue};
 

@@ -2,7 +2,6 @@
 
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 use core::fmt;
 
 use arch::{Clock, Context, Cpu, CpuId, IrqsOff, Machine, Nanos, Saved};
@@ -106,7 +105,7 @@ pub enum State {
 }
 
 impl State {
-    fn of(control: &Control) -> Self {
+    pub(crate) fn of(control: &Control) -> Self {
         match control.state.get() {
             Phase::RUNNING => Self::Running,
             Phase::READY => Self::Ready,
@@ -136,25 +135,6 @@ pub struct Stats {
     pub parked: Nanos,
     /// How often it got a CPU.
     pub switches: u64,
-}
-
-/// A thread in the list of all.
-#[derive(Clone, Debug)]
-pub struct Info {
-    /// Its number.
-    pub id: ThreadId,
-    /// Its name.
-    pub name: String,
-    /// The CPU that runs it.
-    pub cpu: CpuId,
-    /// Where it may run.
-    pub affinity: CpuSet,
-    /// How it is scheduled.
-    pub attributes: Attributes,
-    /// What it is doing.
-    pub state: State,
-    /// What it did with its time.
-    pub stats: Stats,
 }
 
 /// A handle of a thread. The thread runs on when the last handle goes.
@@ -198,7 +178,7 @@ pub fn start() -> Result<(), SpawnError> {
 /// Makes a thread that runs `body`; it may run before this returns.
 ///
 /// # Errors
-/// When there is no memory for its stack, or the policy does not take it on.
+/// When there is no memory for its stack, none of its CPUs is online, or none of their policies takes it on.
 pub fn spawn(options: Options, body: Box<dyn FnOnce() + Send>) -> Result<Thread, SpawnError> {
     // Memory of threads that ended is used first.
     cpu::bury_all();
@@ -209,20 +189,32 @@ pub fn spawn(options: Options, body: Box<dyn FnOnce() + Send>) -> Result<Thread,
     let id = next_id();
     let here = Machine::id(&IrqsOff::now());
     let alone = !is_vcpu && options.affinity.contains(here);
-    let home = if alone { moves::open(here) } else { moves::best(options.affinity, here) };
-    let home = home.ok_or_else(|| SpawnError::NotOnline(options.affinity.to_string()))?;
-
-    let masked = IrqsOff::now();
-    let mut roster = cpu::roster_of(home, &masked);
-    let control = Arc::new(Control::new(id, options.name, home, roster.free_slot(), parts));
-    let mut member = Member::new(Arc::clone(&control), options.attributes);
-    member.affinity = options.affinity;
-    let adopted = roster.adopt(member);
-    drop(roster);
-    drop(masked);
-    adopted.map_err(|why| SpawnError::Refused(home, why))?;
-    cpu::wake(&control);
-    Ok(Thread(control))
+    let mut home = if alone { moves::open(here) } else { moves::best(options.affinity, here) };
+    let mut left = options.affinity;
+    let mut refused = None;
+    while let Some(cpu) = home {
+        let masked = IrqsOff::now();
+        let mut roster = cpu::roster_of(cpu, &masked);
+        let slot = roster.free_slot();
+        if let Err(why) = roster.admit(slot, &options.attributes) {
+            drop(roster);
+            drop(masked);
+            refused.get_or_insert(SpawnError::Refused(cpu, why));
+            left = left.iter().filter(|other| *other != cpu).collect();
+            home = moves::best(left, here);
+            continue;
+        }
+        let control = Arc::new(Control::new(id, options.name, cpu, slot, parts));
+        let mut member = Member::new(Arc::clone(&control), options.attributes);
+        member.affinity = options.affinity;
+        roster.seat(slot, member);
+        drop(roster);
+        drop(masked);
+        cpu::wake(&control);
+        return Ok(Thread(control));
+    }
+    // The first answer: of the CPU that suited best.
+    Err(refused.unwrap_or_else(|| SpawnError::NotOnline(options.affinity.to_string())))
 }
 
 pub(crate) fn next_id() -> u64 {
@@ -286,41 +278,6 @@ pub fn current() -> Thread {
 #[inline]
 pub fn waited() -> Nanos {
     Nanos(cpu::current(&IrqsOff::now()).waited.load(Ordering::Relaxed))
-}
-
-/// All threads of all CPUs that have not ended, and some that just did.
-pub fn list() -> Vec<Info> {
-    let mut all = Vec::new();
-    for at in cpu::started() {
-        // First the handles alone: what allocates comes when the lock is free again.
-        let mut found: Vec<(Arc<Control>, CpuSet, Attributes, Stats)> = Vec::new();
-        loop {
-            let masked = IrqsOff::now();
-            let roster = cpu::roster_of(at, &masked);
-            let count = roster.members().count();
-            if count > found.capacity() {
-                drop(roster);
-                drop(masked);
-                found.reserve(count);
-                continue;
-            }
-            let now = Machine::now();
-            found.extend(roster.members().map(|member| {
-                (Arc::clone(&member.control), member.affinity, member.attributes, member.stats(now))
-            }));
-            break;
-        }
-        all.extend(found.into_iter().map(|(control, affinity, attributes, stats)| Info {
-            id: ThreadId(control.id),
-            name: control.name.clone(),
-            cpu: at,
-            affinity,
-            attributes,
-            state: State::of(&control),
-            stats,
-        }));
-    }
-    all
 }
 
 /// Waits until somebody wakes the running thread; returns at once when somebody did since the last park.

@@ -14,7 +14,7 @@ use atomic::{Arc, AtomicBool, Ordering};
 use host_sync::{IrqOff, MAX_CPUS, Once, PerCpu, Spin, might_sleep};
 
 use crate::time::{self, Timer};
-use crate::{Options, SpawnError, Thread, ThreadId, WaitQueue, current, spawn};
+use crate::{CpuSet, Options, SpawnError, Thread, ThreadId, WaitQueue, current, spawn};
 
 /// A thread that does jobs. Dropping it lets the thread end once it has done those that were asked for.
 pub struct Queue {
@@ -100,7 +100,7 @@ pub fn system() -> Result<&'static Queue, SpawnError> {
     if let Some(queue) = queue.get() {
         return Ok(queue);
     }
-    let made = Queue::new(Options::new(format!("work/{}", cpu.0)))?;
+    let made = Queue::new(Options::new(format!("work/{}", cpu.0)).affinity(CpuSet::of(cpu)))?;
     // Somebody else may have been quicker; then this one ends.
     Ok(queue.get_or_init(move || made))
 }

@@ -47,6 +47,27 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         script: selftest,
     },
     Scenario {
+        name: "selftest-on-four",
+        about: "the same on four CPUs",
+        boards: &["virt-gicv3", "virt-gicv2"],
+        machine: |machine| {
+            machine.guests.count = 0;
+            machine.cpus = Some(4);
+        },
+        script: selftest,
+    },
+    Scenario {
+        name: "sched-partition-on-four",
+        about: "vmm.sched=priority,partition@1-3: three vCPUs have a CPU each, the fourth shares the first",
+        boards: &["virt-gicv3"],
+        machine: |machine| {
+            two_spinning(machine, "priority,partition@1-3");
+            machine.guests.count = 4;
+            machine.cpus = Some(4);
+        },
+        script: partition_on_four,
+    },
+    Scenario {
         name: "steal-time",
         about: "a Linux guest sees in /proc/stat what another guest takes from it",
         boards: &["virt-gicv3"],
@@ -191,4 +212,27 @@ fn selftest(console: &mut Console) -> Result<()> {
         ensure!(!output.contains("FAILED"), "not all is well:\n{output}");
     }
     console.check("selftest run no_such", "there is no test").map(drop)
+}
+
+fn partition_on_four(console: &mut Console) -> Result<()> {
+    console.prompt(BOOT)?;
+    let output = console.command("host sched")?;
+    ensure!(output.matches("taken by a vCPU").count() == 3, "not all partitions are taken:\n{output}");
+    let before = switches(console)?;
+    console.slow_command("sleep secs 4", 60)?;
+    let after = switches(console)?;
+    // One shares the first CPU with the terminal; the other three are not taken off theirs.
+    let quiet = before.iter().zip(&after).filter(|(before, after)| before == after).count();
+    ensure!(quiet == 3, "vCPUs were switched: from {before:?} to {after:?}");
+    Ok(())
+}
+
+/// How often each of four vCPUs got a CPU.
+fn switches(console: &mut Console) -> Result<Vec<u64>> {
+    let one = |guest: usize| -> Result<u64> {
+        let output = console.command(&format!("vcpu dumpstat guest{guest}/vcpu0"))?;
+        let line = output.lines().find(|line| line.starts_with("Switches")).context("no row")?;
+        Ok(line.rsplit(' ').next().unwrap_or_default().parse()?)
+    };
+    (0..4).map(one).collect()
 }
