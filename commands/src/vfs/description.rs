@@ -77,15 +77,26 @@ fn set_cpus(loaded: &mut Tree, count: u32) -> Result<(), Failed> {
         .collect();
     let first = *cpus.first().ok_or_else(|| Failed::because("/cpus: has no node \"cpu\""))?;
     for surplus in cpus.iter().skip(count as usize) {
+        if let Some((_, own)) = own_controller(loaded, *surplus)? {
+            extend(loaded, own, None)?;
+        }
         loaded.remove(*surplus)?;
     }
+    let is_riscv = loaded.require("/cpus")?.children().any(|cpu| cpu.is_compatible("riscv"));
     for index in (0..count).skip(cpus.len()) {
-        let affinity = ((index / CLUSTER) << 8) | (index % CLUSTER);
+        let affinity = if is_riscv { index } else { ((index / CLUSTER) << 8) | (index % CLUSTER) };
         let cpu = loaded.copy(first, parent, &format!("cpu@{affinity:x}"))?;
         if wide {
             loaded.set(cpu, "reg", u64::from(affinity))?;
         } else {
             loaded.set(cpu, "reg", affinity)?;
+        }
+        // What interrupts the first one interrupts the copy as well.
+        if let (Some((_, from)), Some((controller, _))) =
+            (own_controller(loaded, first)?, own_controller(loaded, cpu)?)
+        {
+            let to = loaded.ensure_phandle(controller)?;
+            extend(loaded, from, Some(to))?;
         }
     }
     // It would name CPUs that went, and not those that came.
@@ -97,8 +108,45 @@ fn set_cpus(loaded: &mut Tree, count: u32) -> Result<(), Failed> {
     Ok(())
 }
 
+/// The interrupt controller in a CPU's node, and its phandle, which it gets if it has none.
+fn own_controller(loaded: &mut Tree, cpu: NodeId) -> Result<Option<(NodeId, u32)>, Failed> {
+    let mut all = loaded.root().descendants();
+    let own = all.find(|node| {
+        node.flag("interrupt-controller") && node.parent().is_some_and(|above| above.id() == cpu)
+    });
+    let Some(own) = own.map(fdt::Node::id) else { return Ok(None) };
+    Ok(Some((own, loaded.ensure_phandle(own)?)))
+}
+
+/// Has controllers that interrupt the CPU with controller `from` interrupt that with `to` as well; or, without one,
+/// that CPU no more. Elements of `interrupts-extended` have two cells then.
+fn extend(loaded: &mut Tree, from: u32, to: Option<u32>) -> Result<(), Failed> {
+    const LIST: &str = "interrupts-extended";
+    let mut changed = Vec::new();
+    for node in loaded.root().descendants() {
+        let Some(list) = node.property(LIST) else { continue };
+        let cells: Vec<u32> = list.cells()?.iter().collect();
+        let (pairs, rest) = cells.as_chunks::<2>();
+        if !rest.is_empty() || !pairs.iter().any(|[parent, _]| *parent == from) {
+            continue;
+        }
+        let added = pairs.iter().filter(|[parent, _]| *parent == from);
+        let list: Vec<u32> = match to {
+            Some(to) => pairs.iter().copied().chain(added.map(|[_, cell]| [to, *cell])).flatten().collect(),
+            None => pairs.iter().filter(|[parent, _]| *parent != from).flatten().copied().collect(),
+        };
+        changed.push((node.id(), list));
+    }
+    for (node, list) in changed {
+        loaded.set(node, LIST, list.as_slice())?;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use fdt::Tree;
 
     use super::{change, set_cpus};
@@ -129,6 +177,27 @@ mod tests {
         assert!(set_cpus(&mut tree, 0).is_err());
         assert!(set_cpus(&mut tree, 1 << 20).is_err());
         assert!(set_cpus(&mut Tree::new(), 1).is_err());
+    }
+
+    #[test]
+    fn what_interrupts_a_cpu_interrupts_its_copies() {
+        let mut tree = tree();
+        let cpu = tree.find("/cpus/cpu@0").unwrap().id();
+        tree.set(cpu, "compatible", "riscv").unwrap();
+        let own = tree.add(cpu, "interrupt-controller").unwrap();
+        tree.set(own, "interrupt-controller", ()).unwrap();
+        tree.set(own, "#interrupt-cells", 1_u32).unwrap();
+        tree.set(own, "phandle", 1_u32).unwrap();
+        let plic = tree.add_path("/plic").unwrap();
+        tree.set(plic, "interrupts-extended", [1_u32, 9].as_slice()).unwrap();
+        set_cpus(&mut tree, 18).unwrap();
+        let harts = |tree: &Tree| -> Vec<u32> {
+            let plic = tree.require("/plic").unwrap().interrupts().unwrap();
+            plic.iter().map(|element| element.node.parent().unwrap().u32("reg").unwrap()).collect()
+        };
+        assert_eq!(harts(&tree), (0..18).collect::<Vec<u32>>(), "harts are numbered one by one");
+        set_cpus(&mut tree, 3).unwrap();
+        assert_eq!(harts(&tree), [0, 1, 2]);
     }
 
     #[test]
