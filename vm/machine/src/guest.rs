@@ -146,12 +146,19 @@ impl Guest {
         (self.resets.load(Ordering::Relaxed), Nanos(self.reset_at.load(Ordering::Relaxed)))
     }
 
-    /// The paths of its devices' nodes.
+    /// The paths of its devices' nodes, each once.
     pub fn devices(&self) -> Vec<String> {
-        self.devices.lock().iter().map(|(path, _)| path.clone()).collect()
+        let mut paths = Vec::<String>::new();
+        for (path, _) in self.devices.lock().iter() {
+            if !paths.contains(path) {
+                paths.push(path.clone());
+            }
+        }
+        paths
     }
 
-    /// Shows the state of a device. `false` when there is none of this path.
+    /// Shows the state of a device: where it has several frames, the first one shows it all. `false` when there
+    /// is none of this path.
     pub fn inspect_device(&self, path: &str, tree: &mut inspect::Tree<'_>) -> bool {
         let found =
             self.devices.lock().iter().find(|(known, _)| known == path).map(|(_, target)| target.clone());

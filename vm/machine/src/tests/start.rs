@@ -10,7 +10,7 @@ use arch::PowerOn;
 use arch_hosted::script::{self, Event};
 use fdt::Tree;
 
-use super::fixture::{Description, RAM, boot, wait};
+use super::fixture::{Description, RAM, UART, boot, wait};
 use crate::{Guest, manager};
 
 /// Starts the guest: how its first CPU began, and the tree that it got.
@@ -154,4 +154,14 @@ fn images_that_cannot_be_started_are_named() {
         Description::new("bad").kernel("/empty").mistake(),
         "bad: /chosen: property \"xvisor,kernel\": /empty is empty"
     );
+}
+
+#[test]
+fn a_device_of_several_frames_is_listed_once() {
+    let _alone = boot();
+    let mut description = Description::new("frames");
+    description.set("/uart@9000000", "reg", [UART, 0x1000, UART + 0x10000, 0x1000].as_slice());
+    let guest = description.create().unwrap();
+    assert_eq!(guest.devices(), ["/uart@9000000"]);
+    manager::destroy(&guest).unwrap();
 }
