@@ -7,10 +7,10 @@
 use core::hint::black_box;
 
 use isa_firmware::psci;
-use isa_gic::gicd;
+use isa_gic::gicd::{self, irouter};
 
 use crate::runtime::machine::{Machine, machine};
-use crate::runtime::mmio::{load32, store32};
+use crate::runtime::mmio::{load32, load64, store32};
 use crate::runtime::print::{DR, FR, TXFF};
 use crate::runtime::registers::{affinity, get, mask, unmask, wfi};
 use crate::runtime::vectors::attempt;
@@ -85,6 +85,13 @@ fn registers(machine: &Machine) {
     figure("read-of-the-distributor", each(MANY, || load32(typer)));
     let enable = gicd::bit_register(machine.gic.distributor() + gicd::ISENABLER, 100);
     figure("write-of-the-distributor", each(MANY, || store32(enable, 0)));
+    // Registers with state behind them, as reads and as writes.
+    figure("read-of-the-distributor-ISENABLER", each(MANY, || load32(enable)));
+    if let Some(own) = machine.gic.own_registers() {
+        let route = machine.gic.distributor() + irouter(40);
+        figure("read-of-the-distributor-IROUTER", each(MANY, || load64(route)));
+        figure("read-of-the-redistributor-ISPENDR0", each(MANY, || load32(own + gicd::ISPENDR)));
+    }
     figure("read-of-an-ID-register", each(MANY, || get!("id_aa64pfr0_el1")));
 }
 

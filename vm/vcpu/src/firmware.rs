@@ -10,7 +10,7 @@ use crate::Stop;
 use crate::buses::Buses;
 
 pub mod sbi;
-mod smccc;
+pub(crate) mod smccc;
 
 /// Whether a CPU of a guest is on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -203,6 +203,10 @@ impl<C: GuestCpu<Machine = Machine>> Runner<C> {
             }
             Exit::Call(call) => {
                 self.exits.count(ExitKind::Call);
+                if firmware::smccc::is_version(&call) {
+                    firmware::smccc::answer_version(&mut self.cpu, call);
+                    return Continue(());
+                }
                 let (siblings, buses, space) = (&*self.siblings, &*self.buses, &*self.space);
                 let caller = Caller { index: self.index, siblings, buses, space };
                 return firmware::call(&mut self.cpu, call, &caller, &mut self.own);

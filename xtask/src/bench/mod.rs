@@ -2,6 +2,7 @@
 
 mod counter;
 mod figures;
+mod memory;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -86,6 +87,7 @@ fn run(context: &Context, parsed: &Parsed) -> Result<()> {
     let mut figures = Figures::default();
     figures.add("image file", std::fs::metadata(&bench.image)?.len(), "bytes", None);
     bench.power_on(&mut figures)?;
+    bench.memory(&mut figures)?;
     bench.program(&mut figures)?;
     bench.linux(&mut figures)?;
     print!("{figures}");
@@ -146,6 +148,27 @@ impl Bench<'_> {
         for (name, counts) in ["power-on to first line", "power-on to prompt"].iter().zip(&counts) {
             figures.add(name, counts.all() - firmware, "instructions", None);
         }
+        Ok(())
+    }
+
+    /// What the hypervisor keeps of the machine's memory for itself: all that is not free before there is a
+    /// guest; and what a guest takes beside its RAM, its page tables included.
+    fn memory(&self, figures: &mut Figures) -> Result<()> {
+        eprintln!("measuring: memory");
+        let mut machine = self.machine();
+        machine.guests.count = 0;
+        let archive = self.context.out.join("bench/host.cpio");
+        machine.write_archive(self.context, &archive)?;
+        let mut qemu = machine.command(self.context, &self.image, &archive, Terminal::Pipes)?;
+        let log = self.context.out.join("bench/memory.log");
+        let mut console = Console::start(self.board.arch, &mut qemu, &log, self.patience, false)?;
+        let installed = machine.memory.unwrap_or(self.board.memory) << 20;
+        let result = memory::kept(&mut console, installed, std::fs::metadata(&archive)?.len());
+        console.stop();
+        let (kept, guest) =
+            result.with_context(|| format!("while measuring memory; see {}", self.context.show(&log)))?;
+        figures.add("memory kept before guests", kept, "bytes", None);
+        figures.add("memory kept per guest", guest, "bytes", None);
         Ok(())
     }
 

@@ -90,6 +90,14 @@ impl Gic {
         store32(base + gicd::ISENABLER, 0xffff);
     }
 
+    /// Where a GICv3 has this CPU's own interrupts.
+    pub(crate) fn own_registers(self) -> Option<u64> {
+        match self {
+            Self::V2 { .. } => None,
+            Self::V3 { .. } => Some(self.bank(0)),
+        }
+    }
+
     /// Where the registers of interrupt `id` are.
     fn bank(self, id: u32) -> u64 {
         match self {

@@ -4,7 +4,7 @@
 use core::ops::ControlFlow::{self, Break, Continue};
 
 use addr::Gpa;
-use arch::{Call, Clock, GuestCpu, GuestFault, Machine, PowerOn};
+use arch::{Call, Clock, Conduit, GuestCpu, GuestFault, Machine, PowerOn};
 use isa_firmware::psci::{self, AffinityInfo, PowerState, Status};
 use isa_firmware::smccc::{self, FunctionId};
 use isa_firmware::{Function, pv_time, trng};
@@ -24,19 +24,28 @@ enum Answer {
     Gone(PowerRequest),
 }
 
-/// Answers a call.
-#[inline]
-pub(crate) fn call<C: GuestCpu>(cpu: &mut C, call: Call, caller: &Caller<'_>) -> ControlFlow<Stop> {
+/// Whether a call asks for the version of PSCI: the shortest there is, for which nothing need be known of who calls.
+#[inline(always)]
+pub(crate) fn is_version(call: &Call) -> bool {
     // The identifier is in W0.
-    if call.function & 0xffff_ffff == psci::VERSION.into() && call.immediate == 0 {
-        cpu.answer_call(call, [psci::VERSION_1_1.into()]);
-        return Continue(());
-    }
-    any(cpu, call, caller)
+    call.function & 0xffff_ffff == psci::VERSION.into()
+        && call.immediate == 0
+        && call.conduit != Conduit::Environment
 }
 
+/// Answers it.
+#[inline(always)]
+pub(crate) fn answer_version<C: GuestCpu>(cpu: &mut C, call: Call) {
+    cpu.answer_call(call, [psci::VERSION_1_1.into()]);
+}
+
+/// Answers a call.
 #[inline(never)]
-fn any<C: GuestCpu>(cpu: &mut C, call: Call, caller: &Caller<'_>) -> ControlFlow<Stop> {
+pub(crate) fn call<C: GuestCpu>(cpu: &mut C, call: Call, caller: &Caller<'_>) -> ControlFlow<Stop> {
+    if is_version(&call) {
+        answer_version(cpu, call);
+        return Continue(());
+    }
     if call.immediate != 0 {
         // Nobody defines such calls (DEN0028, 2.9: the immediate must be zero).
         let what = format_args!("calls the hypervisor with immediate {:#x}", call.immediate);
