@@ -68,6 +68,13 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         script: partition_on_four,
     },
     Scenario {
+        name: "tickless",
+        about: "a CPU with nothing to do takes no timer interrupts",
+        boards: &["virt-gicv3"],
+        machine: |machine| machine.guests.count = 0,
+        script: tickless,
+    },
+    Scenario {
         name: "steal-time",
         about: "a Linux guest sees in /proc/stat what another guest takes from it",
         boards: &["virt-gicv3"],
@@ -235,4 +242,20 @@ fn switches(console: &mut Console) -> Result<Vec<u64>> {
         Ok(line.rsplit(' ').next().unwrap_or_default().parse()?)
     };
     (0..4).map(one).collect()
+}
+
+fn tickless(console: &mut Console) -> Result<()> {
+    console.prompt(BOOT)?;
+    let rang = |console: &mut Console| -> Result<u64> {
+        let output = console.command("host irq stats")?;
+        let lines = output.lines().filter(|line| line.contains("timer"));
+        let counts = lines.filter_map(|line| line.split_whitespace().last()?.parse::<u64>().ok());
+        Ok(counts.sum())
+    };
+    let before = rang(console)?;
+    console.slow_command("sleep secs 4", 30)?;
+    let after = rang(console)?;
+    // One for the end of the sleep; the terminal may have had something to do besides.
+    ensure!((1..=8).contains(&(after - before)), "{} timer interrupts in 4 s", after - before);
+    Ok(())
 }
