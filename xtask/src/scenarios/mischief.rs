@@ -37,6 +37,26 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         script: |console| beside_linux(console, ENDLESS, false),
     },
     Scenario {
+        name: "selfcheck-on-four-cpus",
+        about: "the self-check's CPUs run at the same time, on a host with four",
+        boards: &["virt-gicv3", "virt-gicv2"],
+        machine: |machine| {
+            selfcheck_machine(machine);
+            machine.cpus = Some(4);
+        },
+        script: selfcheck,
+    },
+    Scenario {
+        name: "mischief-on-two-cpus",
+        about: "what never ends, beside a Linux guest, on a host with two CPUs",
+        boards: &["virt-gicv3"],
+        machine: |machine| {
+            quiet(machine);
+            machine.cpus = Some(2);
+        },
+        script: |console| beside_linux(console, ENDLESS, false),
+    },
+    Scenario {
         name: "timer-storm",
         about: "a guest whose timer never stops ringing takes no interrupt from the host: typing beside it",
         boards: &["virt-gicv3"],
