@@ -208,8 +208,7 @@ impl Roster {
 
     /// Room for one thread more than there are.
     pub(crate) fn make_room_for_one(&mut self) {
-        let Slot(free) = self.free_slot();
-        self.make_room(free as usize + 1);
+        self.make_room(self.free_slot().0 as usize + 1);
     }
 
     /// Says where a thread is to go on.
@@ -234,7 +233,11 @@ impl Roster {
 
     /// Takes a thread that ended, or that moves, off the books.
     pub(crate) fn remove(&mut self, slot: Slot) -> Option<Member> {
+        let ready = self.member(slot).is_some_and(|member| member.control.state.get() == Phase::READY);
         if let Some(policy) = &mut self.policy {
+            if ready {
+                policy.gone(slot);
+            }
             policy.expel(slot);
         }
         let member = self.members.get_mut(slot.0 as usize)?.take()?;

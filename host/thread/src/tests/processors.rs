@@ -185,3 +185,29 @@ fn room_for_a_thread_that_did_not_come_is_there_for_the_next_one() {
         assert_eq!(roster.members.len(), 1);
     }
 }
+
+#[test]
+fn a_thread_that_moves_while_it_is_ready_leaves_no_trace_in_the_policy() {
+    boot();
+    let (here, there) = (current().cpu(), second());
+    let ran = Arc::new(AtomicU32::new(0));
+    for round in 0..4 {
+        // Less urgent than this thread: it is ready, and does not run here.
+        let count = ran.clone();
+        let moved = run("moved", 1, move || {
+            count.fetch_add(1, Ordering::SeqCst);
+        });
+        assert_eq!(moved.cpu(), here);
+        moved.send(there).unwrap();
+        // It takes the slot that has become free.
+        let count = ran.clone();
+        let next = run("next", 1, move || {
+            count.fetch_add(1, Ordering::SeqCst);
+        });
+        moved.join();
+        next.join();
+        assert_eq!(ran.load(Ordering::SeqCst), 2 * (round + 1));
+    }
+    let policy = crate::policies().into_iter().find(|policy| policy.cpu == here).unwrap();
+    assert_eq!(policy.faults, 0, "it was asked for threads that are not ready");
+}
