@@ -33,16 +33,19 @@ pub const FAMILY: Family = Family::Riscv;
 #[cfg(not(target_os = "none"))]
 pub const FAMILY: Family = Family::Every;
 
+/// Whether this machine can be of a family: what is asked so is not in the images of others.
+#[inline(always)]
+pub const fn can_be(family: Family) -> bool {
+    matches!(
+        (FAMILY, family),
+        (Family::Every, _) | (_, Family::Every) | (Family::Arm, Family::Arm) | (Family::Riscv, Family::Riscv)
+    )
+}
+
 /// A catalog's entries that only machines of one family can have; nothing on others, so that it is not in their
 /// images.
 pub const fn only<T>(family: Family, entries: &'static [T]) -> &'static [T] {
-    match (FAMILY, family) {
-        (Family::Every, _)
-        | (_, Family::Every)
-        | (Family::Arm, Family::Arm)
-        | (Family::Riscv, Family::Riscv) => entries,
-        _ => &[],
-    }
+    if can_be(family) { entries } else { &[] }
 }
 
 const _: () = {

@@ -4,7 +4,7 @@
 use core::ops::ControlFlow;
 
 use addr::Gpa;
-use arch::{Call, Conduit, GuestCpu, Nanos, PowerOn, Space};
+use arch::{Call, Conduit, Family, GuestCpu, Nanos, PowerOn, Space};
 
 use crate::Stop;
 use crate::buses::Buses;
@@ -79,8 +79,9 @@ pub(crate) fn call<C: GuestCpu>(
     caller: &Caller<'_>,
     own: &mut sbi::Own,
 ) -> ControlFlow<Stop> {
-    match call.conduit {
-        Conduit::Environment => sbi::call(cpu, call, caller, own),
-        Conduit::Hypervisor | Conduit::Firmware => smccc::call(cpu, call, caller),
-    }
+    let is_sbi = match call.conduit {
+        Conduit::Environment => arch::can_be(Family::Riscv),
+        Conduit::Hypervisor | Conduit::Firmware => !arch::can_be(Family::Arm),
+    };
+    if is_sbi { sbi::call(cpu, call, caller, own) } else { smccc::call(cpu, call, caller) }
 }
