@@ -59,7 +59,9 @@ impl<T> Swap<T> {
         // SAFETY: what is in `value` came from `Box::into_raw`. It is freed only after it was taken out
         // and no reader was seen then, and this reader was counted before he loaded the pointer.
         let result = look(unsafe { value.as_ref() });
-        self.readers.fetch_sub(1, Ordering::Release);
+        // In the same order too: Miri, which takes sequentially consistent accesses apart from others, finds a reader
+        // and the freeing of what he looked at to race otherwise.
+        self.readers.fetch_sub(1, Ordering::SeqCst);
         result
     }
 
