@@ -98,38 +98,13 @@ fn print_symbol(address: usize) {
 fn print_line(address: usize, inside: usize) {
     let base = Machine::image_base();
     let offset = inside.wrapping_sub(base);
-    match u32::try_from(offset).ok().and_then(|offset| symbol(Machine::symbols(), offset)) {
+    let mut buffer = [0; symbols::LONGEST_NAME];
+    let found = u32::try_from(offset).ok();
+    match found.and_then(|offset| symbols::find(Machine::symbols(), offset, &mut buffer)) {
         Some((name, start)) => {
             let into = address.wrapping_sub(base).wrapping_sub(start as usize);
             print(format_args!("   0x{address:016x}  {name} + {into:#x}\n"));
         }
         None => print(format_args!("   0x{address:016x}\n")),
     }
-}
-
-/// "SYMS", little-endian.
-const MAGIC: u32 = 0x5359_4d53;
-
-/// The function at or below `offset` in the table that the build appends (`xtask`, `symbols`): magic,
-/// count, then pairs of offset and name, sorted; the length of the names; the names, each ended by zero.
-fn symbol(table: &'static [u8], offset: u32) -> Option<(&'static str, u32)> {
-    let word = |at: usize| -> Option<u32> {
-        let bytes = table.get(at..at.checked_add(4)?)?;
-        Some(u32::from_le_bytes(bytes.try_into().ok()?))
-    };
-    if word(0)? != MAGIC {
-        return None;
-    }
-    let count = word(4)? as usize;
-    // The number of entries at or below the offset, by bisection.
-    let (mut low, mut high) = (0, count);
-    while low < high {
-        let middle = (low + high) / 2;
-        if word(8 + 8 * middle)? <= offset { low = middle + 1 } else { high = middle }
-    }
-    let entry = 8 + 8 * low.checked_sub(1)?;
-    let names = 8 + 8 * count + 4;
-    let name = table.get(names + word(entry + 4)? as usize..)?;
-    let length = name.iter().position(|&byte| byte == 0)?;
-    Some((core::str::from_utf8(name.get(..length)?).ok()?, word(entry)?))
 }

@@ -74,7 +74,8 @@ pub(crate) fn image(arch: &Arch, elf: &[u8]) -> Result<(Vec<u8>, Sizes)> {
 
     let mut memory = end - start;
     if let Some(slot) = address("__symbols_info") {
-        let mut blob = symbols::blob(&elf, base);
+        let mut blob = symbols::blob(&elf, base)
+            .context("the image has more functions than its table of names can tell apart")?;
         blob.resize(blob.len().next_multiple_of(SYMBOLS_ALIGNMENT), 0);
         let offset = usize::try_from(end - start)?;
         let zeroed = address("__bss_start").context("there is no symbol __bss_start")?;
