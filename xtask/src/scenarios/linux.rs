@@ -37,6 +37,17 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     on_host!("linux-on-max", "virt-gicv3", "everything that QEMU knows", |machine| machine.cpu =
         Some("max".into())),
     on_host!("linux-on-4g", "virt-gicv3", "4 GiB of memory", |machine| machine.memory = Some(4096)),
+    on_host!("linux-on-three-banks", "virt-gicv3", "memory in three banks of different sizes", |machine| {
+        machine.memory = Some(1024);
+        for (bank, size) in ["256M", "128M", "640M"].into_iter().enumerate() {
+            machine.words.extend([
+                "-object".to_owned(),
+                format!("memory-backend-ram,id=bank{bank},size={size}"),
+                "-numa".to_owned(),
+                format!("node,nodeid={bank},memdev=bank{bank}"),
+            ]);
+        }
+    }),
     on_host!("linux-on-zcu102", "zcu102", "another board: Cadence UART, memory in two banks", |_| {}),
 ];
 
