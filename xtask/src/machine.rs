@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::arch::Arch;
 use crate::board::Board;
+use crate::build::Profile;
 use crate::context::{Context, is_fresh, make_folder, read, write};
 use crate::cpio::Archive;
 use crate::setup::Image;
@@ -41,6 +42,8 @@ pub(crate) struct Machine {
     pub(crate) cpus: Option<u32>,
     /// MiB; what the board has and the guests need if none.
     pub(crate) memory: Option<u64>,
+    /// How the hypervisor is compiled, if that is not to be chosen.
+    pub(crate) profile: Option<Profile>,
     /// Who starts the hypervisor.
     pub(crate) start: Start,
     pub(crate) guests: Guests,
@@ -105,6 +108,7 @@ impl Machine {
             cpu: None,
             cpus: None,
             memory: None,
+            profile: None,
             start: Start::default(),
             guests,
             boot_command: None,

@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use super::{BOOT, LINUX, LINUX_UP, SHELL, Scenario, shell};
+use crate::build::Profile;
 use crate::test::console::Console;
 
 /// A scenario that boots Linux to its shell on a host of some kind.
@@ -37,6 +38,14 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     on_host!("linux-on-max", "virt-gicv3", "everything that QEMU knows", |machine| machine.cpu =
         Some("max".into())),
     on_host!("linux-on-4g", "virt-gicv3", "4 GiB of memory", |machine| machine.memory = Some(4096)),
+    on_host!(
+        "linux-on-debug-build",
+        "virt-gicv3",
+        "a hypervisor with assertions and lock ranks",
+        |machine| {
+            machine.profile = Some(Profile::Debug);
+        }
+    ),
     on_host!("linux-on-three-banks", "virt-gicv3", "memory in three banks of different sizes", |machine| {
         machine.memory = Some(1024);
         for (bank, size) in ["256M", "128M", "640M"].into_iter().enumerate() {

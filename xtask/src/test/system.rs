@@ -26,7 +26,8 @@ const SHOWN: usize = 40;
 struct Bench<'a> {
     context: &'a Context,
     programs: Vec<Programs>,
-    /// Of the machine where a scenario says nothing.
+    /// Of the hypervisor and the machine where a scenario says nothing.
+    profile: Profile,
     cpu: Option<String>,
     cpus: Option<u32>,
     memory: Option<u64>,
@@ -37,23 +38,32 @@ struct Bench<'a> {
 /// What was built for an architecture.
 struct Programs {
     arch: &'static Arch,
-    image: PathBuf,
+    /// One for each way in which some case wants it compiled.
+    images: Vec<(Profile, PathBuf)>,
     test_guest: Option<PathBuf>,
 }
 
 /// Runs the scenarios and tells how each went.
 pub(crate) fn run(context: &Context, parsed: &Parsed, cases: &[Case]) -> Result<Tally> {
+    let chosen = Profile::chosen(parsed)?;
     let mut programs = Vec::new();
     for arch in arch::ALL.iter().copied().filter(|arch| cases.iter().any(|case| case.board.arch == *arch)) {
         setup::prepare_machine(context, arch, &more_images(cases, arch))?;
-        let image = build::build(context, arch, Profile::chosen(parsed)?)?.image;
+        let mut images = Vec::new();
+        for case in cases.iter().filter(|case| case.board.arch == arch) {
+            let profile = case.machine().profile.unwrap_or(chosen);
+            if images.iter().all(|(known, _)| *known != profile) {
+                images.push((profile, build::build(context, arch, profile)?.image));
+            }
+        }
         let has_test_guest = build::has_test_guest(context, arch);
         let test_guest = has_test_guest.then(|| build::test_guest(context, arch)).transpose()?;
-        programs.push(Programs { arch, image, test_guest });
+        programs.push(Programs { arch, images, test_guest });
     }
     let bench = Bench {
         context,
         programs,
+        profile: chosen,
         cpu: parsed.value("cpu").map(str::to_owned),
         cpus: parsed.number("cpus")?,
         memory: parsed.value("memory").map(megabytes).transpose()?,
@@ -106,13 +116,16 @@ impl Bench<'_> {
         let programs = programs.context("nothing was built for this board")?;
         let mut machine = case.machine();
         machine.guests.test_guest = programs.test_guest.clone();
+        let profile = machine.profile.unwrap_or(self.profile);
+        let image = programs.images.iter().find(|(known, _)| *known == profile);
+        let (_, image) = image.context("the hypervisor was not built in this way")?;
         machine.cpu = machine.cpu.or_else(|| self.cpu.clone());
         machine.cpus = machine.cpus.or(self.cpus);
         machine.memory = machine.memory.or(self.memory);
         let folder = self.context.out.join("test");
         let archive = folder.join(format!("{name}.cpio"));
         machine.write_archive(self.context, &archive)?;
-        let mut qemu = machine.command(self.context, &programs.image, &archive, Terminal::Pipes)?;
+        let mut qemu = machine.command(self.context, image, &archive, Terminal::Pipes)?;
         if self.context.verbose {
             eprintln!("+ {}", shell::show(&qemu));
         }
