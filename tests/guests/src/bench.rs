@@ -1,6 +1,6 @@
 //! Measures what a guest pays, with its own counter. With QEMU's `-icount shift=0` a nanosecond of that
 //! counter is an instruction, the hypervisor's included; without the hypervisor the figures are the
-//! native ones.
+//! native ones. On a machine with several CPUs it measures what is between them, and nothing else.
 //!
 //! Each line is `BENCH name value instructions`, a dash for each blank in a name.
 
@@ -9,10 +9,11 @@ use core::hint::black_box;
 use isa_firmware::psci;
 use isa_gic::gicd::{self, irouter};
 
+use crate::runtime::cpus::{self, Order};
 use crate::runtime::machine::{Machine, machine};
 use crate::runtime::mmio::{load32, load64, store32};
 use crate::runtime::print::{DR, FR, TXFF};
-use crate::runtime::registers::{affinity, get, mask, unmask, wfi};
+use crate::runtime::registers::{affinity, get, give_way, mask, unmask, wfi};
 use crate::runtime::vectors::attempt;
 use crate::runtime::{firmware, interrupts, say, timer};
 
@@ -30,12 +31,16 @@ pub(crate) fn run() -> ! {
     let machine = machine();
     machine.gic.start();
     machine.gic.start_cpu();
-    machine.gic.enable(timer::VIRTUAL_ID);
-    calls(machine);
-    registers(machine);
-    console(machine);
-    timers(machine);
-    interrupts(machine);
+    if machine.cpus().len() > 1 {
+        between_cpus(machine);
+    } else {
+        machine.gic.enable(timer::VIRTUAL_ID);
+        calls(machine);
+        registers(machine);
+        console(machine);
+        timers(machine);
+        interrupts(machine);
+    }
     say!("BENCH done");
     firmware::off()
 }
@@ -204,4 +209,53 @@ fn interrupts(machine: &Machine) {
         timer::now() - begun
     };
     figure("end-of-interrupt", average(end));
+}
+
+/// An SGI from the first CPU to the second, from before it is sent until the second is at its vector.
+///
+/// With `-icount` QEMU runs one CPU at a time, and the counter counts the instructions of all of them. The
+/// sender gives way as soon as it has sent, so the next instruction is the receiver's: what is measured is the
+/// sum of what both CPUs execute, the sender's way back from its trap included, and none of the sender's
+/// waiting. Real CPUs do part of that at the same time: there it takes less.
+fn between_cpus(machine: &Machine) {
+    cpus::order(Order::Wait);
+    let to = machine.cpus()[1];
+    if cpus::power_on(1) != 0 {
+        say!("FAIL the second CPU does not start");
+        return;
+    }
+    while cpus::counts(1).0 == 0 {
+        give_way();
+    }
+    let sent = |index: u64| {
+        // It may do some more before it is where it is wanted.
+        for _ in 0..100 + index {
+            give_way();
+        }
+        let before = cpus::counts(1).1;
+        let begun = timer::now();
+        machine.gic.send(1, to);
+        while cpus::counts(1).1 == before {
+            give_way();
+        }
+        cpus::entered(1) - begun
+    };
+    figure("wake-of-a-vCPU-on-another-CPU", average(sent));
+    cpus::order(Order::Run);
+    sent(0);
+    figure("IPI-between-two-running-vCPUs", average(sent));
+    // Without the other's taking part: what is left of the figures above is the receiver's.
+    let alone = |_| {
+        let begun = timer::now();
+        machine.gic.send(1, to);
+        timer::now() - begun
+    };
+    let send = average(|index| {
+        let ticks = alone(index);
+        for _ in 0..100 {
+            give_way();
+        }
+        ticks
+    });
+    figure("IPI-between-two-running-vCPUs-sender", send);
 }

@@ -10,23 +10,27 @@ const BOOT: u64 = 60;
 const FRAME: u64 = 4096;
 
 /// What was not free before there was a guest, of `installed` bytes, without the `archive` that the boot loader put
-/// there; and what one guest takes beside its memory, its page tables included.
-pub(super) fn kept(console: &mut Console, installed: u64, archive: u64) -> Result<(u64, u64)> {
+/// there; and what each of `guests` guests takes beside its memory, its page tables included.
+pub(super) fn kept(
+    console: &mut Console,
+    installed: u64,
+    archive: u64,
+    guests: u32,
+) -> Result<(u64, Vec<u64>)> {
     console.prompt(BOOT)?;
     let before = free(console)?;
-    // The heap grows by more than one guest needs: what the second one takes is what one takes.
     let mut last = before;
-    let mut most = 0;
-    for number in 0..3 {
+    let mut each = Vec::new();
+    for number in 0..guests {
         let name = format!("guest{number}");
         console.command(&format!("vfs guest_fdt_load {name} /guests/virt-v8.dtb 1"))?;
         console.command(&format!("guest create {name}"))?;
         let memory = 1024 * number_after(&console.command(&format!("guest info {name}"))?, "Memory")?;
         let now = free(console)?;
-        most = most.max(last.saturating_sub(now).saturating_sub(memory));
+        each.push(last.saturating_sub(now).saturating_sub(memory));
         last = now;
     }
-    Ok((installed - before - archive.next_multiple_of(FRAME), most))
+    Ok((installed - before - archive.next_multiple_of(FRAME), each))
 }
 
 /// Free memory, in bytes.

@@ -3,6 +3,7 @@
 mod counter;
 mod figures;
 mod memory;
+mod several;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -32,7 +33,8 @@ exception level.
 
 It measures: from power-on (without what firmware does first) to the first line and to the prompt; a whole quiet Linux boot to its shell,
 with and without the hypervisor; and what a small guest program (tests/guests) measures with its own
-counter. The table shows each figure, what it must be, and the native one beside it.",
+counter; then what is between CPUs and between guests: interrupts from one vCPU to another, switches, a
+thousand timers, two busy guests on one CPU, sixteen guests' memory. The table shows each figure, what it must be, and the native one beside it.",
     options: &[
         build::BOARD,
         Opt::value("json", "FILE", "also write a list of name, value, unit and native"),
@@ -49,6 +51,9 @@ const REPEATABLE: &[&str] = &["-icount", "shift=0,sleep=off", "-rtc", "base=2026
 
 /// What the guest kernel's command line has beside its console: nothing random, nothing that is not asked for.
 const QUIET: &str = "quiet nokaslr";
+
+/// No line of the hypervisor's log cuts into what is read.
+const SILENT: &str = "vmm.loglevel=4";
 
 /// The guest's shell is waiting.
 const SHELL: &str = "guest:/# ";
@@ -89,7 +94,11 @@ fn run(context: &Context, parsed: &Parsed) -> Result<()> {
     bench.power_on(&mut figures)?;
     bench.memory(&mut figures)?;
     bench.program(&mut figures)?;
+    bench.between_cpus(&mut figures)?;
+    bench.switch(&mut figures)?;
+    bench.timers(&mut figures)?;
     bench.linux(&mut figures)?;
+    bench.linux_share(&mut figures)?;
     print!("{figures}");
     if let Some(file) = parsed.value("json") {
         write(Path::new(file), figures.json().as_bytes())?;
@@ -107,6 +116,16 @@ impl Bench<'_> {
         let mut machine = Machine::new(self.board.clone());
         machine.board.machine.push_str(self.board.arch.repeatable);
         machine.words.extend(REPEATABLE.iter().map(|word| (*word).to_owned()));
+        machine
+    }
+
+    /// The same, whose guests run our test program; the hypervisor's log stays out of what it prints.
+    fn program_machine(&self, program: &str) -> Machine {
+        let mut machine = self.machine();
+        machine.append = SILENT.to_owned();
+        machine.guests.tree = TEST_GUEST.to_owned();
+        machine.guests.append = Some(program.to_owned());
+        machine.guests.test_guest = Some(self.test_guest.clone());
         machine
     }
 
@@ -152,37 +171,55 @@ impl Bench<'_> {
     }
 
     /// What the hypervisor keeps of the machine's memory for itself: all that is not free before there is a
-    /// guest; and what a guest takes beside its RAM, its page tables included.
+    /// guest; and what a guest takes beside its RAM, its page tables included. The heap grows by more than one
+    /// guest needs, so guests differ: of three on one CPU the one that took most counts, and of sixteen on four
+    /// CPUs the average of the first eight and of the last eight are shown, which are alike if it grows linearly.
     fn memory(&self, figures: &mut Figures) -> Result<()> {
-        eprintln!("measuring: memory");
+        let (kept, each) = self.memory_of("memory", 1, None, 3)?;
+        figures.add("memory kept before guests", kept, "bytes", None);
+        figures.add("memory kept per guest", each.iter().copied().max().unwrap_or(0), "bytes", None);
+        let (_, each) = self.memory_of("memory-of-16", 4, Some(5120), 16)?;
+        figures.add("memory kept for 16 guests", each.iter().sum(), "bytes", None);
+        let (first, last) = each.split_at(each.len() / 2);
+        for (name, half) in [("each of the first 8", first), ("each of the last 8", last)] {
+            let average = half.iter().sum::<u64>() / half.len() as u64;
+            figures.add(&format!("memory kept for {name}"), average, "bytes", None);
+        }
+        Ok(())
+    }
+
+    fn memory_of(
+        &self,
+        name: &str,
+        cpus: u32,
+        megabytes: Option<u64>,
+        guests: u32,
+    ) -> Result<(u64, Vec<u64>)> {
+        eprintln!("measuring: {name}");
         let mut machine = self.machine();
+        machine.cpus = Some(cpus);
+        machine.memory = megabytes;
         machine.guests.count = 0;
         let archive = self.context.out.join("bench/host.cpio");
         machine.write_archive(self.context, &archive)?;
         let mut qemu = machine.command(self.context, &self.image, &archive, Terminal::Pipes)?;
-        let log = self.context.out.join("bench/memory.log");
+        let log = self.context.out.join("bench").join(format!("{name}.log"));
         let mut console = Console::start(self.board.arch, &mut qemu, &log, self.patience, false)?;
         let installed = machine.memory.unwrap_or(self.board.memory) << 20;
-        let result = memory::kept(&mut console, installed, std::fs::metadata(&archive)?.len());
+        let archive = std::fs::metadata(&archive)?.len();
+        let result = memory::kept(&mut console, installed, archive, guests);
         console.stop();
-        let (kept, guest) =
-            result.with_context(|| format!("while measuring memory; see {}", self.context.show(&log)))?;
-        figures.add("memory kept before guests", kept, "bytes", None);
-        figures.add("memory kept per guest", guest, "bytes", None);
-        Ok(())
+        result.with_context(|| format!("while measuring {name}; see {}", self.context.show(&log)))
     }
 
     /// The guest program prints lines `BENCH name value unit`, a dash for each blank in a name; on the
     /// bare machine it gives the native figures.
     fn program(&self, figures: &mut Figures) -> Result<()> {
-        let mut machine = self.machine();
-        machine.guests.tree = TEST_GUEST.to_owned();
-        machine.guests.append = Some(PROGRAM.to_owned());
-        machine.guests.test_guest = Some(self.test_guest.clone());
+        let mut machine = self.program_machine(PROGRAM);
         machine.attach = true;
         let (_, hosted) = self.measure("program", &mut machine, &[PROGRAM_ENDS])?;
         let words = ["-kernel".into(), self.test_guest.clone().into(), "-append".into(), PROGRAM.into()];
-        let (_, native) = self.native("native-program", &words, PROGRAM_ENDS)?;
+        let (_, native) = self.native("native-program", 1, &words, PROGRAM_ENDS)?;
         figures.add_lines(&hosted, &native);
         Ok(())
     }
@@ -199,7 +236,7 @@ impl Bench<'_> {
             [Image::Linux, Image::Initrd].map(|image| image.path(self.context, self.board.arch).into());
         let words =
             ["-kernel".into(), kernel, "-initrd".into(), initrd, "-append".into(), OsString::from(append)];
-        let (native, _) = self.native("native-linux", &words, SHELL)?;
+        let (native, _) = self.native("native-linux", 1, &words, SHELL)?;
         if let (Some(hosted), Some(native)) = (hosted.first(), native.first()) {
             figures.add("EL2 in a Linux boot", hosted.hypervisor() - before, "instructions", Some(0));
             figures.add("entries to EL2 in a Linux boot", hosted.entries, "entries", Some(0));
@@ -209,11 +246,12 @@ impl Bench<'_> {
     }
 
     /// Something on the same machine without the hypervisor.
-    fn native(&self, name: &str, words: &[OsString], mark: &str) -> Result<(Vec<Counts>, String)> {
+    fn native(&self, name: &str, cpus: u32, words: &[OsString], mark: &str) -> Result<(Vec<Counts>, String)> {
         eprintln!("measuring: {name}");
         let mut machine = self.machine();
         machine.board.machine = machine.board.machine.replace("virtualization=on", "virtualization=off");
         machine.memory = Some(256);
+        machine.cpus = Some(cpus);
         let mut qemu = machine.bare(self.context, Terminal::Pipes)?;
         qemu.args(words).args(REPEATABLE).args(self.counter.words(self.context, &[mark], Side::Native)?);
         self.watch(name, &mut qemu, &[mark])

@@ -6,7 +6,7 @@ use isa_firmware::psci;
 
 use super::head::{MAX_CPUS, secondary_entry};
 use super::machine::machine;
-use super::registers::{affinity, mask, unmask, wfi};
+use super::registers::{affinity, give_way, mask, unmask, wfi};
 use super::{firmware, random::Random};
 
 /// What the other CPUs are to do.
@@ -18,6 +18,10 @@ pub(crate) enum Order {
     Off = 1,
     /// Send SGIs to anybody, without end.
     Storm = 2,
+    /// Note when an SGI arrives, and wait for the next one.
+    Wait = 3,
+    /// The same, but run on instead of waiting.
+    Run = 4,
 }
 
 /// The SGI by which they answer.
@@ -26,6 +30,7 @@ pub(crate) const ANSWER: u32 = 7;
 static ORDER: AtomicU32 = AtomicU32::new(Order::Answer as u32);
 static STARTED: [AtomicU64; MAX_CPUS] = [const { AtomicU64::new(0) }; MAX_CPUS];
 static INTERRUPTED: [AtomicU64; MAX_CPUS] = [const { AtomicU64::new(0) }; MAX_CPUS];
+static ENTERED: [AtomicU64; MAX_CPUS] = [const { AtomicU64::new(0) }; MAX_CPUS];
 
 /// This CPU's place in the device tree.
 pub(crate) fn index() -> usize {
@@ -49,8 +54,14 @@ pub(crate) fn counts(index: usize) -> (u64, u64) {
     (STARTED[index].load(SeqCst), INTERRUPTED[index].load(SeqCst))
 }
 
-/// Called at an interrupt of a CPU other than the first.
-pub(super) fn interrupted() {
+/// The counter when CPU `index` took its last interrupt.
+pub(crate) fn entered(index: usize) -> u64 {
+    ENTERED[index].load(SeqCst)
+}
+
+/// Called at an interrupt of a CPU other than the first, which came at time `entered`.
+pub(super) fn interrupted(entered: u64) {
+    ENTERED[index()].store(entered, SeqCst);
     INTERRUPTED[index()].fetch_add(1, SeqCst);
     if ORDER.load(SeqCst) == Order::Answer as u32 {
         machine().gic.send(ANSWER, machine().cpus()[0]);
@@ -75,6 +86,11 @@ pub(super) extern "C" fn secondary(argument: u64) -> ! {
             machine().gic.send(random.below(16) as u32, to);
         } else if order == Order::Off as u32 {
             firmware::call(psci::CPU_OFF, [0; 3]);
+        } else if order == Order::Run as u32 {
+            unmask();
+            while ORDER.load(SeqCst) == order {
+                give_way();
+            }
         } else {
             wfi();
         }

@@ -22,7 +22,7 @@ pub(super) fn taken(entered: u64) {
         return;
     }
     if cpus::index() != 0 {
-        cpus::interrupted();
+        cpus::interrupted(entered);
     } else {
         ENTERED.store(entered, Relaxed);
         LAST.store(id, Relaxed);

@@ -40,6 +40,12 @@ pub(crate) fn wfi() {
     instruction!("dsb sy\nwfi");
 }
 
+/// Lets others run first, if this CPU is one of several threads. With `-icount`, where QEMU runs one CPU at a
+/// time, it is the next one's turn at once.
+pub(crate) fn give_way() {
+    instruction!("yield");
+}
+
 /// Lets interrupts in.
 pub(crate) fn unmask() {
     instruction!("msr daifclr, #2\nisb");
