@@ -1,5 +1,7 @@
 //! What a session talks through.
 
+use alloc::string::String;
+
 use arch::Nanos;
 use atomic::Arc;
 
@@ -13,6 +15,15 @@ pub trait Terminal {
     fn wait(&mut self, until: Option<Nanos>);
     /// What others call, from any context, to end the wait: it is not lost when nobody waits just then.
     fn bell(&self) -> Arc<dyn Fn() + Send + Sync>;
+    /// What the hypervisor says no longer appears here by itself, but ends the wait and is given out by
+    /// [`Terminal::log_line`]: until [`Terminal::release_log`]. On a terminal where it never appears, nothing.
+    fn hold_log(&mut self) {}
+    /// Adds the next such line to `line`, without a newline; says whether there was one.
+    fn log_line(&mut self, _line: &mut String) -> bool {
+        false
+    }
+    /// What the hypervisor says appears by itself again.
+    fn release_log(&mut self) {}
 }
 
 #[cfg(test)]
@@ -28,6 +39,9 @@ pub(crate) mod fake {
     pub(crate) struct Terminal {
         pub(crate) typed: Vec<u8>,
         pub(crate) shown: Vec<u8>,
+        /// Lines of the log that wait.
+        pub(crate) said: Vec<&'static str>,
+        pub(crate) holds: bool,
     }
 
     impl Terminal {
@@ -55,6 +69,19 @@ pub(crate) mod fake {
         }
         fn bell(&self) -> Arc<dyn Fn() + Send + Sync> {
             Arc::new(|| {})
+        }
+        fn hold_log(&mut self) {
+            self.holds = true;
+        }
+        fn log_line(&mut self, line: &mut String) -> bool {
+            if self.said.is_empty() {
+                return false;
+            }
+            line.push_str(self.said.remove(0));
+            true
+        }
+        fn release_log(&mut self) {
+            self.holds = false;
         }
     }
 }

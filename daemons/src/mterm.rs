@@ -64,6 +64,7 @@ fn serve(mterm: &mut Mterm, console: &mut Console) -> ! {
     let mut byte = [0];
     loop {
         // One at a time: what is typed ahead belongs to the command that runs when its turn comes.
+        mterm.listen(console);
         if console.read(&mut byte) == 0 {
             console.wait(None);
         } else {
@@ -101,6 +102,7 @@ impl Mterm {
         match event {
             Event::None => return,
             Event::Line(line) => {
+                terminal.release_log();
                 // The user sees how it ended; nobody else asks.
                 let _ = Session::new(terminal).run_line(&line);
             }
@@ -109,7 +111,22 @@ impl Mterm {
         self.prompt(terminal);
     }
 
+    /// Shows what the hypervisor said while a line is edited: above that line.
+    fn listen(&mut self, terminal: &mut dyn Terminal) {
+        let mut lines = String::new();
+        while terminal.log_line(&mut lines) {
+            lines.push_str("\r\n");
+        }
+        if !lines.is_empty() {
+            self.shown.push_str("\r\x1b[K");
+            self.shown.push_str(&lines);
+            self.prompt(terminal);
+        }
+    }
+
+    /// The line is the editor's from here on.
     fn prompt(&mut self, terminal: &mut dyn Terminal) {
+        terminal.hold_log();
         self.editor.prompt(&mut self.shown);
         self.show(terminal);
     }
@@ -135,11 +152,15 @@ mod tests {
 
     /// Keeps what is shown; nothing is typed but what the test types.
     #[derive(Default)]
-    struct Paper(Vec<u8>);
+    struct Paper {
+        shown: Vec<u8>,
+        said: Vec<&'static str>,
+        holds: bool,
+    }
 
     impl Terminal for Paper {
         fn write(&mut self, bytes: &[u8]) {
-            self.0.extend_from_slice(bytes);
+            self.shown.extend_from_slice(bytes);
         }
         fn read(&mut self, _: &mut [u8]) -> usize {
             0
@@ -147,6 +168,19 @@ mod tests {
         fn wait(&mut self, _: Option<Nanos>) {}
         fn bell(&self) -> Arc<dyn Fn() + Send + Sync> {
             Arc::new(|| {})
+        }
+        fn hold_log(&mut self) {
+            self.holds = true;
+        }
+        fn log_line(&mut self, line: &mut String) -> bool {
+            if !self.holds || self.said.is_empty() {
+                return false;
+            }
+            line.push_str(self.said.remove(0));
+            true
+        }
+        fn release_log(&mut self) {
+            self.holds = false;
         }
     }
 
@@ -157,7 +191,7 @@ mod tests {
         for key in keys {
             mterm.key(*key, &mut paper);
         }
-        String::from_utf8_lossy(&paper.0).replace("\x1b[K", "")
+        String::from_utf8_lossy(&paper.shown).replace("\x1b[K", "")
     }
 
     #[test]
@@ -165,6 +199,23 @@ mod tests {
         let text = after(b"ehco\x08\x08\x08cho hi\r");
         assert!(text.starts_with("\r\nHello\r\n\rXVisor# "), "{text:?}");
         assert!(text.ends_with("\r\nhi\r\n\rXVisor# "), "{text:?}");
+    }
+
+    #[test]
+    fn what_the_hypervisor_says_stands_above_the_line_that_is_typed() {
+        let mut paper = Paper::default();
+        let mut mterm = Mterm::new();
+        mterm.begin(&mut paper, "");
+        for key in b"echo a\x1b[D" {
+            mterm.key(*key, &mut paper);
+        }
+        paper.shown.clear();
+        mterm.listen(&mut paper);
+        assert!(paper.shown.is_empty());
+        paper.said.extend(["INFO: one", "NOTE: two"]);
+        mterm.listen(&mut paper);
+        let text = String::from_utf8_lossy(&paper.shown);
+        assert_eq!(text, "\r\x1b[KINFO: one\r\nNOTE: two\r\n\rXVisor# echo a\x1b[K\x08");
     }
 
     #[test]
@@ -177,7 +228,7 @@ mod tests {
     fn boot_commands_end_with_the_first_that_fails() {
         let mut paper = Paper::default();
         boot(&mut paper, "echo one; nonsense; echo two");
-        let text = String::from_utf8_lossy(&paper.0);
+        let text = String::from_utf8_lossy(&paper.shown);
         assert!(text.contains("one") && text.contains("nonsense") && !text.contains("two"), "{text}");
     }
 }

@@ -68,6 +68,7 @@ fn begin() {
         Machine::halt();
     }
     host_cpus::stop_others();
+    host_log::release_now();
 }
 
 fn end() -> ! {

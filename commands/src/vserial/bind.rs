@@ -1,5 +1,6 @@
 //! The terminal as a guest's console, until ESC x q is typed.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use arch::{Clock, Machine, Nanos};
@@ -46,6 +47,8 @@ pub(super) fn run(terminal: &mut dyn Terminal, port: &Arc<Serial>) {
     let mut unsent = Vec::new();
     let mut typed = [0; 64];
     let mut sent = [0; CHUNK];
+    let mut lines = String::new();
+    terminal.hold_log();
     loop {
         let count = terminal.read(&mut typed);
         let now = Machine::now();
@@ -58,7 +61,17 @@ pub(super) fn run(terminal: &mut dyn Terminal, port: &Arc<Serial>) {
         if leave {
             seen::remember(port, position);
             terminal.write(b"\r\n");
+            terminal.release_log();
             return;
+        }
+        lines.clear();
+        while terminal.log_line(&mut lines) {
+            lines.push_str("\r\n");
+        }
+        if !lines.is_empty() {
+            out.clear();
+            prefix.interrupt(&lines, &mut out);
+            terminal.write(&out);
         }
 
         // Before the port is read: what comes after that rings again.
@@ -78,6 +91,7 @@ pub(super) fn run(terminal: &mut dyn Terminal, port: &Arc<Serial>) {
         }
         if length == 0 && port.is_closed() {
             terminal.write(b"\r\n");
+            terminal.release_log();
             return;
         }
         // Who sent a character will send more: those are shown together. A guest that does not take its
@@ -179,6 +193,19 @@ mod tests {
         assert!(terminal.text().starts_with("[bind-test/uart0] "));
         let got: Vec<u8> = core::iter::from_fn(|| port.take()).collect();
         assert_eq!(got, b"root\r");
+    }
+
+    #[test]
+    fn what_the_hypervisor_says_stands_on_lines_of_its_own() {
+        let port = Serial::new("bind-log/uart0");
+        for byte in b"login: " {
+            port.put(*byte);
+        }
+        let mut terminal = Terminal { said: ["INFO: one", "NOTE: two"].into(), ..Terminal::default() };
+        run(&mut terminal, &port);
+        let text = terminal.text().replace("\x1b[K", "");
+        assert!(text.contains("INFO: one\nNOTE: two\n[bind-log/uart0] login: "), "{text:?}");
+        assert!(!terminal.holds);
     }
 
     #[test]

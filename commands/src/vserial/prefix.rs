@@ -16,6 +16,8 @@ pub(super) struct Prefix {
     /// Whether this was sent long ago: questions to the terminal are left out, since nobody waits for the
     /// answer any more, and it would come as if it were typed.
     pub(super) replay: bool,
+    /// Whether there is nothing but the name on the line.
+    fresh: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -35,12 +37,22 @@ impl Prefix {
             state: State::Text,
             sequence: Vec::with_capacity(SEQUENCE),
             replay: false,
+            fresh: true,
         }
     }
 
     /// The name alone, for the line that is begun.
     pub(super) fn start(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(self.name.as_bytes());
+    }
+
+    /// Adds lines that are not the guest's: on lines of their own, and the name again behind them.
+    pub(super) fn interrupt(&mut self, lines: &str, out: &mut Vec<u8>) {
+        // A line on which there is only the name is written over.
+        out.extend_from_slice(if self.fresh { b"\r\x1b[K" } else { b"\r\n" });
+        out.extend_from_slice(lines.as_bytes());
+        self.start(out);
+        self.fresh = true;
     }
 
     /// Adds to `out` what `bytes` become.
@@ -52,6 +64,7 @@ impl Prefix {
                 let plain = rest.iter().take_while(|byte| !matches!(byte, b'\r' | b'\n' | 0x1b)).count();
                 let (text, behind) = rest.split_at(plain);
                 out.extend_from_slice(text);
+                self.fresh &= plain == 0;
                 rest = behind;
             }
             let Some((byte, behind)) = rest.split_first() else { break };
@@ -102,14 +115,16 @@ impl Prefix {
         }
     }
 
-    fn new_line(&self, out: &mut Vec<u8>) {
+    fn new_line(&mut self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"\r\n");
         self.start(out);
+        self.fresh = true;
     }
 
     /// The sequence is none that moves to a column.
     fn give_up(&mut self, byte: u8, out: &mut Vec<u8>) {
         self.state = State::Text;
+        self.fresh = false;
         out.append(&mut self.sequence);
         self.byte(byte, out);
     }
@@ -158,6 +173,23 @@ mod tests {
     fn a_line_that_is_written_over_gets_its_name_again() {
         assert_eq!(shown(&[b"10%\r20%"]), "[g/u] 10%\r[g/u] 20%");
         assert_eq!(shown(&[b"10%\r\r\r\n"]), "[g/u] 10%\r\r\n[g/u] ");
+    }
+
+    #[test]
+    fn a_line_of_somebody_else_cuts_nothing() {
+        let mut prefix = Prefix::new("g/u");
+        let mut out = Vec::new();
+        prefix.start(&mut out);
+        prefix.interrupt("INFO: x\r\n", &mut out);
+        prefix.add(b"log", &mut out);
+        prefix.interrupt("INFO: y\r\n", &mut out);
+        prefix.add(b"in\n", &mut out);
+        prefix.interrupt("INFO: z\r\n", &mut out);
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(
+            text,
+            "[g/u] \r\x1b[KINFO: x\r\n[g/u] log\r\nINFO: y\r\n[g/u] in\r\n[g/u] \r\x1b[KINFO: z\r\n[g/u] "
+        );
     }
 
     #[test]

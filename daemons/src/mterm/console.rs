@@ -1,8 +1,11 @@
 //! The console device as a session's terminal. It follows `stdio change_device`.
 
+use alloc::string::String;
+
 use arch::{Boot, Machine, Nanos};
 use atomic::Arc;
 use commands::Terminal;
+use host_sync::Once;
 use host_thread::{Thread, Woken, time};
 use vio::Urgency;
 use vio::chardev::{self, CharDevice};
@@ -13,6 +16,9 @@ const PAUSE: Nanos = Nanos(500_000);
 /// hold up the hypervisor's terminal.
 const TRIES: u32 = 400;
 
+/// Who is woken when the hypervisor says something.
+static LISTENER: Once<Thread> = Once::new();
+
 /// The console, for the thread that made this.
 pub(super) struct Console {
     device: Option<Arc<dyn CharDevice>>,
@@ -22,6 +28,8 @@ pub(super) struct Console {
 impl Console {
     pub(super) fn new() -> Self {
         let mut console = Self { device: None, thread: host_thread::current() };
+        // There is one console, and one such thread.
+        let _ = LISTENER.set(console.thread.clone());
         console.follow();
         console
     }
@@ -86,5 +94,22 @@ impl Terminal for Console {
     fn bell(&self) -> Arc<dyn Fn() + Send + Sync> {
         let thread = self.thread.clone();
         Arc::new(move || thread.wake())
+    }
+
+    fn hold_log(&mut self) {
+        host_log::hold(|| {
+            if let Some(thread) = LISTENER.get() {
+                thread.wake();
+            }
+        });
+    }
+
+    fn log_line(&mut self, line: &mut String) -> bool {
+        // A string takes every line.
+        host_log::next_held(line).unwrap_or(false)
+    }
+
+    fn release_log(&mut self) {
+        host_log::release();
     }
 }

@@ -4,13 +4,15 @@
 //! Saying something allocates nothing and works from the first instructions on, in any context. A line
 //! is formatted on the speaker's stack (what is longer than [`LINE`] bytes is cut), kept in the ring,
 //! and, when its level is at most [`level`], handed whole to the sink: the start-up console at first,
-//! then whatever [`set_sink`] named. What a guest can cause to be said goes through a [`Limiter`].
+//! then whatever [`set_sink`] named. Who edits a line on the console has lines wait for him ([`hold`]) and
+//! shows them where they cut nothing. What a guest can cause to be said goes through a [`Limiter`].
 #![no_std]
 #![forbid(unsafe_code)]
 
 #[cfg(test)]
 extern crate std;
 
+mod held;
 mod level;
 mod limiter;
 mod line;
@@ -22,6 +24,7 @@ use arch::{Boot, Clock, Machine};
 use atomic::{AtomicU8, Ordering};
 use host_sync::{IrqOff, Spin};
 
+pub use held::{hold, next_held, release, release_now};
 pub use level::Level;
 use level::Tag;
 pub use limiter::{Allowed, Limiter};
@@ -49,11 +52,21 @@ pub fn write_init(text: fmt::Arguments<'_>) {
 
 fn say(tag: Tag, shown: bool, text: fmt::Arguments<'_>) {
     let line = Line::new(tag, text);
-    RING.lock().push(Machine::now(), tag, line.text());
-    if shown {
-        let sink = *SINK.lock();
-        sink(line.whole());
+    let held = {
+        let mut ring = RING.lock();
+        ring.push(Machine::now(), tag, line.text());
+        ring.held
+    };
+    match held {
+        _ if !shown => {}
+        Some(held) => (held.bell)(),
+        None => show_now(line.whole()),
     }
+}
+
+fn show_now(text: &str) {
+    let sink = *SINK.lock();
+    sink(text);
 }
 
 /// Prints at once, past every lock and by polling; for a panic, which may have interrupted anything.
@@ -158,9 +171,37 @@ mod tests {
     use super::*;
 
     static HEARD: Mutex<String> = Mutex::new(String::new());
+    static RUNG: Mutex<u32> = Mutex::new(0);
+    /// The log is one for all tests.
+    static ALONE: Mutex<()> = Mutex::new(());
+
+    #[test]
+    fn who_holds_the_line_gets_what_is_said_and_the_sink_gets_the_rest() {
+        let _alone = ALONE.lock();
+        HEARD.lock().unwrap().clear();
+        set_sink(|text| HEARD.lock().unwrap().push_str(text));
+        note!("before");
+        hold(|| *RUNG.lock().unwrap() += 1);
+        note!("one");
+        debug!("not shown at this level");
+        note!("two");
+        // Holding again loses nothing.
+        hold(|| *RUNG.lock().unwrap() += 1);
+        assert_eq!(*RUNG.lock().unwrap(), 2);
+        assert_eq!(*HEARD.lock().unwrap(), "NOTE: before\n");
+        let mut line = String::new();
+        assert!(next_held(&mut line).unwrap());
+        assert_eq!(line, "NOTE: one");
+        release();
+        note!("three");
+        assert_eq!(*HEARD.lock().unwrap(), "NOTE: before\nNOTE: two\nNOTE: three\n");
+        assert!(!next_held(&mut line).unwrap());
+    }
 
     #[test]
     fn lines_up_to_the_level_are_shown_and_all_are_kept() {
+        let _alone = ALONE.lock();
+        HEARD.lock().unwrap().clear();
         set_sink(|text| HEARD.lock().unwrap().push_str(text));
         set_level(Level::Note);
         warn!("the {} is hot", "kettle");

@@ -2,6 +2,7 @@
 
 use arch::Nanos;
 
+use crate::held::Held;
 use crate::level::Tag;
 use crate::line::LINE;
 
@@ -20,6 +21,9 @@ pub(crate) struct Ring {
     start: u64,
     /// Records between the two.
     count: usize,
+    /// Who shows what is said instead of the sink: under the ring's lock, so that no line is shown twice or
+    /// never when he comes and goes.
+    pub(crate) held: Option<Held>,
 }
 
 /// A record, copied out of the ring.
@@ -45,12 +49,17 @@ impl Record {
 
 impl Ring {
     pub(crate) const fn new() -> Self {
-        Self { bytes: [0; SIZE], end: 0, start: 0, count: 0 }
+        Self { bytes: [0; SIZE], end: 0, start: 0, count: 0, held: None }
     }
 
     /// The position of the oldest record.
     pub(crate) fn oldest(&self) -> u64 {
         self.start
+    }
+
+    /// The position of the record that is said next.
+    pub(crate) fn end(&self) -> u64 {
+        self.end
     }
 
     /// How many records there are.

@@ -105,9 +105,17 @@ fn guest_powers_off(console: &mut Console) -> Result<()> {
     console.attach("guest0/uart0")?;
     up(console)?;
     console.line("reboot")?;
+    // What the hypervisor says stands on a line of its own, and the guest's line goes on behind it.
+    console.expect("INFO: guest0: resets itself\n[guest0/uart0] ", 30)?;
     up(console).context("after the guest's own reboot")?;
-    console.line("poweroff")?;
-    console.expect("Power down", 30)?;
+    console.line("(sleep 4; poweroff) &")?;
+    console.expect(SHELL, 10)?;
     console.detach()?;
+    // The same while a line is being typed.
+    console.send("echo half and")?;
+    console.expect("INFO: guest0: switched itself off\nXVisor# echo half and", 60)?;
+    console.line(" half")?;
+    console.expect("\nhalf and half\n", 10)?;
+    console.prompt(10)?;
     console.check("guest list", "guest0").map(drop)
 }

@@ -145,8 +145,15 @@ impl Console {
     /// The same for a command that may take `seconds`.
     pub(crate) fn slow_command(&mut self, line: &str, seconds: u64) -> Result<String> {
         self.line(line)?;
-        let output = self.prompt(seconds).with_context(|| format!("after the command `{line}`"))?;
-        // The terminal echoes the command: what it prints begins on the next line.
+        let after = || format!("after the command `{line}`");
+        // The terminal echoes the command: what it prints begins on the next line. Before that there may be
+        // prompts that were shown again because the log had something to say.
+        let echo = format!("{line}\n");
+        if !line.contains('\x1b') {
+            self.expect(&echo, seconds).with_context(after)?;
+            return self.prompt(seconds).with_context(after);
+        }
+        let output = self.prompt(seconds).with_context(after)?;
         Ok(output.split_once('\n').map_or(String::new(), |(_, output)| output.to_owned()))
     }
 
