@@ -9,7 +9,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use arch::{Cpu, CpuId, IrqsOff, LocalIrqs, Machine, Processors};
+use arch::{CpuId, IrqsOff, LocalIrqs, Machine, Processors};
 use atomic::{Arc, AtomicBool, AtomicU8, AtomicU32, Ordering};
 use host_irq::{BadSpecifier, Chip, Line, Outcome, Trigger};
 use host_mmio::Window;
@@ -82,6 +82,7 @@ fn start(node: &Node<'_>) -> Result<Running, Declined> {
     let chip = Arc::new(Aplic::new(node.name().into(), registers, sources + 1, way));
     chip.silence();
     chip.start_cpu(&IrqsOff::now()).map_err(Declined::Broken)?;
+    chip.aim_here(&IrqsOff::now());
     let domain = host_irq::publish(chip.clone(), phandle)?;
     let mut lines = Vec::new();
     if direct {
@@ -159,6 +160,15 @@ impl Aplic {
 
     fn source(&self, source: u32) -> Option<&Source> {
         if source == 0 { None } else { self.sources.get(source as usize) }
+    }
+
+    /// Every source goes to the asking CPU, the one that boots. Not when it comes back later: they are elsewhere then.
+    fn aim_here(&self, masked: &IrqsOff) {
+        if let Some(place) = self.place(Machine::hardware_id(masked)) {
+            for source in &self.sources {
+                source.hart.store(place, Ordering::Relaxed);
+            }
+        }
     }
 
     /// Says where a source goes.
@@ -263,11 +273,6 @@ impl Chip for Aplic {
         let Some(place) = self.place(hart) else {
             return Err(alloc::format!("{}: hart {hart} is none of those that it interrupts", self.name));
         };
-        if Machine::id(masked).0 == 0 {
-            for source in &self.sources {
-                source.hart.store(place, Ordering::Relaxed);
-            }
-        }
         match &self.way {
             Way::Direct(_) => {
                 self.write(Register::IForce(place), 0);

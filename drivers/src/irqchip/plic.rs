@@ -41,7 +41,7 @@ struct Plic {
     contexts: Vec<AtomicU32>,
     /// The context that each source goes to.
     targets: Vec<AtomicU32>,
-    /// Enable registers have 32 sources each.
+    /// Enable registers have 32 sources each; and a source is on in the context that it goes to, no other.
     enables: Spin<(), IrqOff>,
 }
 
@@ -65,6 +65,7 @@ fn start(node: &Node<'_>) -> Result<Running, Declined> {
     let chip = Arc::new(Plic::new(node.name().into(), registers, sources + 1, harts));
     chip.silence();
     chip.start_cpu(&IrqsOff::now()).map_err(Declined::Broken)?;
+    chip.aim_here(&IrqsOff::now());
     let domain = host_irq::publish(chip.clone(), phandle)?;
     let (claiming, domain) = (chip.clone(), domain);
     let line = irq.on(
@@ -115,10 +116,19 @@ impl Plic {
         Some(self.targets.get(source as usize)?.load(Ordering::Relaxed))
     }
 
-    /// Switches a source on or off for a context; says what it was.
+    /// Every source goes to the asking CPU, the one that boots. Not when it comes back later: they are elsewhere then.
+    fn aim_here(&self, masked: &IrqsOff) {
+        if let Some(context) = self.context(Machine::id(masked)) {
+            for target in &self.targets {
+                target.store(context, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Switches a source on or off for a context; says what it was. The caller has the lock, and had it when it looked
+    /// which context it is.
     fn set_enabled(&self, context: u32, source: u32, on: bool) -> bool {
         let (register, bit) = (Register::Enable(context, source / 32), 1 << (source % 32));
-        let _guard = self.enables.lock();
         let before = self.read(register);
         self.write(register, if on { before | bit } else { before & !bit });
         before & bit != 0
@@ -154,6 +164,8 @@ impl Chip for Plic {
 
     #[inline]
     fn deactivate(&self, _: &IrqsOff, source: u32) {
+        // A completion between the two steps of a move would be ignored, and the source silent for ever.
+        let _guard = self.enables.lock();
         let Some(context) = self.target(source) else { return };
         // The controller ignores the completion of a source that is off.
         let was_on = self.read(Register::Enable(context, source / 32)) & 1 << (source % 32) != 0;
@@ -167,6 +179,7 @@ impl Chip for Plic {
     }
 
     fn enable(&self, source: u32) {
+        let _guard = self.enables.lock();
         if let Some(context) = self.target(source) {
             self.write(Register::Priority(source), PRIORITY);
             self.set_enabled(context, source, true);
@@ -174,6 +187,7 @@ impl Chip for Plic {
     }
 
     fn disable(&self, source: u32) {
+        let _guard = self.enables.lock();
         if let Some(context) = self.target(source) {
             self.set_enabled(context, source, false);
         }
@@ -185,6 +199,7 @@ impl Chip for Plic {
         let (Some(context), Some(target)) = (self.context(cpu), self.targets.get(source as usize)) else {
             return;
         };
+        let _guard = self.enables.lock();
         let before = target.load(Ordering::Relaxed);
         if before != context {
             let was_on = self.set_enabled(before, source, false);
@@ -202,11 +217,6 @@ impl Chip for Plic {
             return Err(alloc::format!("{}: property \"interrupts-extended\" has no hart {id}", self.name));
         };
         place.store(hart.place, Ordering::Relaxed);
-        if cpu.0 == 0 {
-            for target in &self.targets {
-                target.store(hart.place, Ordering::Relaxed);
-            }
-        }
         self.write(Register::Threshold(hart.place), 0);
         Ok(())
     }
@@ -275,5 +285,21 @@ mod tests {
         assert_eq!(registers.get(Register::Enable(3, 0).offset()), 1 << 5);
         chip.disable(5);
         assert_eq!(registers.get(Register::Enable(3, 0).offset()), 0);
+    }
+
+    #[test]
+    fn a_cpu_that_comes_back_takes_no_source_from_another_one() {
+        let registers = Registers::new(size(4));
+        let chip = chip(&registers);
+        let masked = IrqsOff::now();
+        chip.aim_here(&masked);
+        chip.enable(5);
+        chip.contexts[1].store(3, Ordering::Relaxed);
+        chip.set_affinity(5, CpuId(1));
+        chip.stop_cpu(&masked);
+        // It is refused where the test's number is higher than there are harts.
+        let _ = chip.start_cpu(&masked);
+        assert_eq!(chip.target(5), Some(3));
+        assert_eq!(registers.get(Register::Enable(1, 0).offset()), 0);
     }
 }

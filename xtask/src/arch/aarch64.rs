@@ -66,6 +66,7 @@ pub(super) const ARCH: Arch = Arch {
     guest: "virt-v8",
     firmware_guest: "virt-v8-uboot",
     console: "ttyAMA0",
+    cpu_method: "psci",
     uart: 0x0900_0000,
     repeatable: ",dtb-randomness=off",
 };

@@ -41,6 +41,8 @@ pub(crate) struct Arch {
     pub(crate) firmware_guest: &'static str,
     /// What Linux calls the first serial port of that machine.
     pub(crate) console: &'static str,
+    /// How that machine's further CPUs are started, as `host cpu info` calls it.
+    pub(crate) cpu_method: &'static str,
     /// The data register of the UART that QEMU's virt board has.
     pub(crate) uart: u64,
     /// What is said of that machine behind its name so that its device tree is the same each time.

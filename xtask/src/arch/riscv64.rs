@@ -46,6 +46,7 @@ pub(super) const ARCH: Arch = Arch {
     guest: "virt64",
     firmware_guest: "virt64-uboot",
     console: "ttyS0",
+    cpu_method: "sbi",
     uart: 0x1000_0000,
     repeatable: "",
 };

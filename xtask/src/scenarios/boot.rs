@@ -8,7 +8,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "boot-to-prompt",
         about: "without guests: the log, the prompt, the version, power-off",
-        boards: &["virt-gicv3"],
+        boards: &["virt-gicv3", "qemu-riscv64-virt", "qemu-riscv64-aplic", "qemu-riscv64-imsic"],
         machine: |machine| machine.guests.count = 0,
         script: |console| {
             console.expect("INIT: ", BOOT)?;
@@ -36,7 +36,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "reset",
         about: "`reset` starts the machine again",
-        boards: &["virt-gicv3"],
+        boards: &["virt-gicv3", "qemu-riscv64-virt"],
         machine: |machine| machine.guests.count = 0,
         script: |console| {
             console.prompt(BOOT)?;
@@ -48,7 +48,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "four-gigabytes",
         about: "4 GiB of memory are all found",
-        boards: &["virt-gicv3"],
+        boards: &["virt-gicv3", "qemu-riscv64-virt"],
         machine: |machine| {
             machine.guests.count = 0;
             machine.memory = Some(4096);

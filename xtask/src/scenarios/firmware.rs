@@ -5,7 +5,7 @@ use super::{BOOT, Scenario};
 pub(super) const SCENARIOS: &[Scenario] = &[Scenario {
     name: "u-boot",
     about: "Debian's U-Boot for QEMU's virt board reaches its prompt from the flash address",
-    boards: &["virt-gicv3"],
+    boards: &["virt-gicv3", "qemu-riscv64-virt"],
     machine: |machine| machine.guests.tree = machine.board.arch.firmware_guest.to_owned(),
     script: |console| {
         console.prompt(BOOT)?;

@@ -9,7 +9,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "life-cycle",
         about: "pause, resume, reset, halt, destroy and create do what they say",
-        boards: &["virt-gicv3"],
+        boards: &["virt-gicv3", "qemu-riscv64-virt"],
         machine: |_| {},
         script: life_cycle,
     },
@@ -23,7 +23,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "guest-powers-off",
         about: "a guest that powers itself off or restarts is the only one that does",
-        boards: &["virt-gicv3"],
+        boards: &["virt-gicv3", "qemu-riscv64-virt"],
         machine: |_| {},
         script: guest_powers_off,
     },

@@ -17,14 +17,14 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "linux-shell",
         about: "a guest boots to its shell, is typed at, and left with ESC x q",
-        boards: &["virt-gicv3"],
+        boards: &["virt-gicv3", "qemu-riscv64-virt", "qemu-riscv64-aplic", "qemu-riscv64-imsic"],
         machine: |_| {},
         script: use_shell,
     },
     Scenario {
         name: "two-guests",
         about: "two guests on one CPU, each with its own console",
-        boards: &["virt-gicv3"],
+        boards: &["virt-gicv3", "qemu-riscv64-virt"],
         machine: |machine| machine.guests.count = 2,
         script: two_guests,
     },
@@ -57,6 +57,11 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             ]);
         }
     }),
+    on_host!("linux-on-rv64", "qemu-riscv64-virt", "a RISC-V CPU that conforms to no profile", |machine| {
+        machine.cpu = Some("rv64".into());
+    }),
+    on_host!("linux-on-512m", "qemu-riscv64-virt", "512 MiB of memory", |machine| machine.memory = Some(512)),
+    on_host!("linux-on-2g", "qemu-riscv64-virt", "2 GiB of memory", |machine| machine.memory = Some(2048)),
     on_host!("linux-on-zcu102", "zcu102", "another board: Cadence UART, memory in two banks", |_| {}),
 ];
 

@@ -42,14 +42,14 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "selftest",
         about: "the hypervisor's tests of itself, on the machine",
-        boards: &["virt-gicv3", "virt-gicv2"],
+        boards: &["virt-gicv3", "virt-gicv2", "qemu-riscv64-virt"],
         machine: |machine| machine.guests.count = 0,
         script: selftest,
     },
     Scenario {
         name: "selftest-on-four",
         about: "the same on four CPUs",
-        boards: &["virt-gicv3", "virt-gicv2"],
+        boards: &["virt-gicv3", "virt-gicv2", "qemu-riscv64-virt"],
         machine: |machine| {
             machine.guests.count = 0;
             machine.cpus = Some(4);
@@ -70,7 +70,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "tickless",
         about: "a CPU with nothing to do takes no timer interrupts",
-        boards: &["virt-gicv3"],
+        boards: &["virt-gicv3", "qemu-riscv64-virt"],
         machine: |machine| machine.guests.count = 0,
         script: tickless,
     },

@@ -10,14 +10,14 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "wrong-words",
         about: "commands with wrong words and numbers get an error, and the terminal stays",
-        boards: &["virt-gicv3"],
+        boards: &["virt-gicv3", "qemu-riscv64-virt"],
         machine: no_guests,
         script: wrong_words,
     },
     Scenario {
         name: "line-editing",
         about: "history, cursor keys and completion",
-        boards: &["virt-gicv3"],
+        boards: &["virt-gicv3", "qemu-riscv64-virt"],
         machine: no_guests,
         script: line_editing,
     },
