@@ -39,7 +39,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "smp-linux",
         about: "Linux with 4 CPUs under load is paused, moved, and its host's CPUs go and come",
-        boards: &["virt-gicv3"],
+        boards: &["virt-gicv3", "qemu-riscv64-virt"],
         machine: |machine| {
             machine.cpus = Some(4);
             machine.guests.cpus = 4;
