@@ -134,7 +134,10 @@ fn reset(session: &mut Session<'_>, args: &Args<'_>) -> Result<(), Failed> {
     let (guest, vcpu) = find(args)?;
     let name = vcpu.name();
     if guest.vcpus().len() > 1 {
-        let why = format!("{name}: is one of several CPUs; \"guest reset {}\" resets all", guest.name());
+        let why = format!(
+            "{name}: is one of several CPUs, and the others would go on without knowing; \"guest reset {}\" resets all",
+            guest.name()
+        );
         return Err(Failed::Because(why));
     }
     guest.reset().map_err(|error| Failed::Because(format!("{name}: {error}")))?;

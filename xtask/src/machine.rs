@@ -53,6 +53,8 @@ pub(crate) struct Machine {
     pub(crate) append: String,
     /// The console shows the first guest's in the end, instead of the prompt.
     pub(crate) attach: bool,
+    /// What becomes of the device tree that QEMU makes (as source) before the hypervisor gets it.
+    pub(crate) change_tree: Option<fn(&str) -> String>,
     /// More words for QEMU.
     pub(crate) words: Vec<String>,
 }
@@ -114,6 +116,7 @@ impl Machine {
             boot_command: None,
             append: String::new(),
             attach: false,
+            change_tree: None,
             words: Vec::new(),
         }
     }
@@ -173,8 +176,32 @@ impl Machine {
         }
         let files = Files { image, archive, append: &append };
         self.start.add_to(context, self.board.arch, &mut qemu, &files)?;
+        if let Some(change) = self.change_tree {
+            qemu.arg("-dtb").arg(self.changed_tree(context, archive, change)?);
+        }
         qemu.args(&self.words);
         Ok(qemu)
+    }
+
+    /// The tree that QEMU makes, changed; a file beside the archive.
+    fn changed_tree(&self, context: &Context, archive: &Path, change: fn(&str) -> String) -> Result<PathBuf> {
+        let [made, source, changed] =
+            ["made.dtb", "changed.dts", "changed.dtb"].map(|end| archive.with_extension(end));
+        let mut dump = self.bare(context, Terminal::Pipes)?;
+        dump.arg("-machine").arg(format!("dumpdtb={}", made.display()));
+        shell::logged(context, &mut dump, &archive.with_extension("dump.log"))?;
+        let dtc = |from: &Path, to: &Path, formats: [&str; 2]| {
+            let mut dtc = Command::new("dtc");
+            dtc.args(["-q", "-I", formats[0], "-O", formats[1], "-o"]).arg(to).arg(from);
+            shell::logged(context, &mut dtc, &archive.with_extension("dtc.log"))
+        };
+        dtc(&made, &source, ["dtb", "dts"])?;
+        let before = fs::read_to_string(&source).context("the tree that QEMU made")?;
+        let after = change(&before);
+        ensure!(before != after, "the tree that QEMU made has nothing to change");
+        write(&source, after.as_bytes())?;
+        dtc(&source, &changed, ["dts", "dtb"])?;
+        Ok(changed)
     }
 
     /// Writes the archive that goes with it.

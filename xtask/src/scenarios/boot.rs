@@ -6,6 +6,39 @@ use super::{BOOT, Scenario};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
+        name: "host-without-interrupt-controller",
+        about: "a host's tree without an interrupt controller: start-up says that it is missing, and which are known",
+        boards: &["virt-gicv3"],
+        machine: |machine| {
+            machine.guests.count = 0;
+            machine.change_tree = Some(|tree| tree.replace("arm,gic-v3", "acme,gic-v9"));
+        },
+        script: |console| {
+            console.expect(
+                "PANIC: the host's device tree has no usable interrupt controller (known are ",
+                BOOT,
+            )?;
+            console.expect("Halted.", 10).map(drop)
+        },
+    },
+    Scenario {
+        name: "host-without-timer",
+        about: "a host's tree without a timer: start-up says that it is missing",
+        boards: &["virt-gicv3"],
+        machine: |machine| {
+            machine.guests.count = 0;
+            machine.change_tree = Some(|tree| {
+                tree.replace("arm,armv8-timer", "acme,timer").replace("arm,armv7-timer", "acme,clock")
+            });
+        },
+        script: |console| {
+            // The interrupt controller's driver is the first that needs it.
+            console.expect("driver gicv3: the tree has no arm,armv8-timer", BOOT)?;
+            console.expect("PANIC: the host's device tree has no usable ", 10)?;
+            console.expect("Halted.", 10).map(drop)
+        },
+    },
+    Scenario {
         name: "boot-to-prompt",
         about: "without guests: the log, the prompt, the version, power-off",
         boards: &["virt-gicv3", "qemu-riscv64-virt", "qemu-riscv64-aplic", "qemu-riscv64-imsic"],

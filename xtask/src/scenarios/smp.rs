@@ -79,6 +79,21 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         script: five_hundred_orders,
     },
     Scenario {
+        name: "a-cpu-that-is-not-there",
+        about: "a CPU that the host's tree lists and the firmware refuses is named, and the boot goes on",
+        boards: &["virt-gicv3"],
+        machine: |machine| {
+            machine.cpus = Some(2);
+            machine.guests.count = 0;
+            machine.change_tree = Some(|tree| {
+                let ghost = "cpu@7 { device_type = \"cpu\"; compatible = \"arm,cortex-a72\"; reg = <7>; \
+                             enable-method = \"psci\"; }; cpu@0 {";
+                tree.replacen("cpu@0 {", ghost, 1)
+            });
+        },
+        script: a_cpu_that_is_not_there,
+    },
+    Scenario {
         name: "sixteen-guests",
         about: "16 guests of one CPU on 4 CPUs boot to their shells",
         boards: &["virt-gicv3"],
@@ -235,6 +250,17 @@ impl Draw {
         self.0 ^= self.0 << 17;
         (self.0 % limit as u64) as usize
     }
+}
+
+/// The ghost in the tree has no number; those that are there work.
+fn a_cpu_that_is_not_there(console: &mut Console) -> Result<()> {
+    console.expect("WARNING: /cpus/cpu@7: ", BOOT)?;
+    console.expect("; going on without it", 5)?;
+    console.prompt(BOOT)?;
+    console.check("host info", "Total Online CPUs        : 2")?;
+    let answers = console.command("host cpu poke")?;
+    ensure!(answers.matches("Done").count() == 2, "not all answer:\n{answers}");
+    Ok(())
 }
 
 fn five_hundred_orders(console: &mut Console) -> Result<()> {

@@ -103,6 +103,59 @@ fn each_mistake_is_named_with_node_and_property() {
 }
 
 #[test]
+fn files_and_overlaps_are_named_before_anything_is_built() {
+    let _alone = boot();
+    let rom = "/flash@0";
+    let firmware = |d: &mut Description, file: &str| {
+        d.set(rom, "compatible", "test,rom").set(rom, "reg", reg(&[0, 0x1000]));
+        d.set(rom, "xvisor,firmware", file);
+    };
+    let chosen = |name: &str, file: &str| {
+        mistake(|d| {
+            let d = if name == "xvisor,initrd" { d.kernel("/kernel") } else { d };
+            d.set("/chosen", name, file)
+        })
+    };
+    for name in ["xvisor,kernel", "xvisor,initrd", "xvisor,binary"] {
+        let place = std::format!("g: /chosen: property \"{name}\": ");
+        assert_eq!(chosen(name, "/none"), std::format!("{place}/none: no such file or directory"));
+        assert_eq!(chosen(name, "/empty"), std::format!("{place}/empty is empty"));
+        assert_eq!(
+            chosen(name, "/none/in/there"),
+            std::format!("{place}/none/in/there: no such file or directory")
+        );
+    }
+    let place = "g: /flash@0: property \"xvisor,firmware\": ";
+    for (file, why) in [("/none", "/none: no such file or directory"), ("/empty", "/empty is empty")] {
+        let text = mistake(|d| {
+            firmware(d, file);
+            d
+        });
+        assert!(text.starts_with(&(std::string::String::from(place) + why)), "{text}");
+    }
+    // Memory over memory: two nodes, and two regions of one.
+    let twice = mistake(|d| {
+        d.set("/memory@41000000", "device_type", "memory").set(
+            "/memory@41000000",
+            "reg",
+            reg(&[RAM + (15 << 20), 2 << 20]),
+        )
+    });
+    assert!(
+        twice.starts_with("g: /memory@41000000: property \"reg\": ") && twice.contains("overlaps"),
+        "{twice}"
+    );
+    let twice = mistake(|d| d.set("/memory@40000000", "reg", reg(&[RAM, 1 << 20, RAM, 1 << 20])));
+    assert!(
+        twice.starts_with("g: /memory@40000000: property \"reg\": ") && twice.contains("overlaps"),
+        "{twice}"
+    );
+    // As much as the host has at most, but twice: no block of it is left taken.
+    let both = mistake(|d| d.set("/memory@40000000", "reg", reg(&[RAM, 1 << 20, 1 << 32, 1 << 40])));
+    assert!(both.starts_with("g: /memory@40000000: property \"reg\": "), "{both}");
+}
+
+#[test]
 fn what_is_disabled_is_not_built_and_a_bus_is_looked_into() {
     let _alone = boot();
     let mut description = Description::new("g");

@@ -124,12 +124,19 @@ fn what_was_loaded_by_hand_begins_where_the_description_says() {
 fn images_that_cannot_be_started_are_named() {
     let _alone = boot();
     let kick = |description: &Description| -> String {
+        let free = host_mem::free_frames();
+        let text = kick_and_destroy(description);
+        wait();
+        assert_eq!(host_mem::free_frames(), free, "{text}");
+        text
+    };
+    fn kick_and_destroy(description: &Description) -> String {
         let guest = description.create().unwrap();
         let text = guest.kick().map_or_else(|why| format!("{why}"), |()| String::from("started"));
         assert_eq!(guest.state(), crate::State::Reset);
         manager::destroy(&guest).unwrap();
         text
-    };
+    }
     let chosen = |name: &str| format!("can't be started: /chosen: property \"xvisor,{name}\": ");
     for (file, why) in [
         ("/initrd", "/initrd: no Linux Image, but "),
@@ -145,6 +152,18 @@ fn images_that_cannot_be_started_are_named() {
     description.set("/memory@40000000", "reg", [RAM, 6 << 20].as_slice());
     let text = kick(&description);
     assert_eq!(text, chosen("initrd") + "/big has 3145728 bytes, and 2097152 are left of the guest's memory");
+    let mut description = Description::new("bad");
+    description.set("/flash@0", "compatible", "test,rom").set("/flash@0", "reg", [0u64, 0x1000].as_slice());
+    description.set("/flash@0", "xvisor,firmware", "/long");
+    assert_eq!(
+        kick(&description),
+        "can't be started: /flash@0: property \"xvisor,firmware\": /long has 10000 bytes, and there is room for 4096"
+    );
+    let mut description = Description::new("bad");
+    description.set("/chosen", "xvisor,binary", "/big");
+    description.set("/memory@40000000", "reg", [RAM, 2 << 20].as_slice());
+    let text = kick(&description);
+    assert!(text.starts_with(&(chosen("binary") + "/big at 0x40000000: ")), "{text}");
     // After an image was put right the same guest could be started; here: by another kernel's name.
     assert_eq!(
         Description::new("bad").kernel("/none").mistake(),
