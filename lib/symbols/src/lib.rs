@@ -2,7 +2,7 @@
 //! panic report [looks](find) functions up.
 //!
 //! All numbers are little-endian. Names are sorted and front-coded: of each one stands only what differs from the
-//! one before, except for the first of each [`BLOCK`].
+//! one before, except for the first of each block of sixteen.
 //!
 //! | what | size |
 //! |---|---|
