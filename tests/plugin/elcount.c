@@ -14,7 +14,7 @@
  *   GUEST 0 ... the first time that EL1 or EL0 is entered from EL2
  *   END  <characters written>       <EL0> <EL1> <EL2> <EL3> <entries to EL2>
  *
- * An empty line of the file stands for the first end of a line.
+ * An empty line of the file stands for the first end of a line. What firmware writes first does not count.
  *
  * No package has the header of QEMU's plugin interface, so the few declarations that are needed stand
  * here, as of version 4 of the interface (QEMU 10.0, include/qemu/qemu-plugin.h). Glib's arrays are
@@ -195,6 +195,9 @@ static void on_store(unsigned int vcpu, uint32_t info, uint64_t vaddr, void *dat
 	char letter;
 
 	/* The guest's own stores to its emulated UART do not get here: they fault. */
+	/* Nor is anything of interest that firmware prints before the hypervisor begins. */
+	if (!begun && !native)
+		return;
 	if (!address || !qemu_plugin_hwaddr_is_io(address) || qemu_plugin_hwaddr_phys_addr(address) != uart)
 		return;
 	(void)vcpu;

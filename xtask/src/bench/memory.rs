@@ -23,7 +23,8 @@ pub(super) fn kept(
     let mut each = Vec::new();
     for number in 0..guests {
         let name = format!("guest{number}");
-        console.command(&format!("vfs guest_fdt_load {name} /guests/virt-v8.dtb 1"))?;
+        let tree = console.arch.guest;
+        console.command(&format!("vfs guest_fdt_load {name} /guests/{tree}.dtb 1"))?;
         console.command(&format!("guest create {name}"))?;
         let memory = 1024 * number_after(&console.command(&format!("guest info {name}"))?, "Memory")?;
         let now = free(console)?;
