@@ -204,7 +204,7 @@ fn steal(console: &mut Console) -> Result<()> {
     console.detach()?;
     attach(console, "guest0")?;
     let before = stolen(console)?;
-    shell(console, "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; echo do''ne", "done")?;
+    shell(console, "i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done; echo do''ne", "done")?;
     let after = stolen(console)?;
     console.detach()?;
     let ready = millis(console, "guest0/vcpu0", "Ready Time")?;
