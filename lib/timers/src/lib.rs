@@ -2,7 +2,8 @@
 //!
 //! Deadlines are nanoseconds of a monotonic clock. A [`Queue`] is a heap of small entries, which
 //! name slots that hold the values; a slot knows where its entry is. Adding, cancelling and taking cost
-//! at most logarithmically many steps, and nothing allocates within the reserved capacity.
+//! at most logarithmically many steps, and nothing allocates within the reserved capacity. What taking the
+//! first one costs is put off until the queue is asked again: who took it because it is due goes on at once.
 //! Timers of equal deadlines come out in the order in which they went in.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -25,6 +26,8 @@ pub struct Queue<T> {
     /// The first of the unused slots.
     unused: Option<u32>,
     sequence: u64,
+    /// The first entry of the heap was taken, and nothing is in its place yet.
+    hole: bool,
 }
 
 /// Names one timer: until it was taken or cancelled, and nothing afterwards.
@@ -67,7 +70,7 @@ impl<T> Default for Queue<T> {
 impl<T> Queue<T> {
     /// A queue without timers and without capacity.
     pub const fn new() -> Self {
-        Queue { heap: Vec::new(), slots: Vec::new(), unused: None, sequence: 0 }
+        Queue { heap: Vec::new(), slots: Vec::new(), unused: None, sequence: 0, hole: false }
     }
 
     /// A queue that holds `capacity` timers without allocating.
@@ -91,17 +94,17 @@ impl<T> Queue<T> {
 
     /// How many timers wait.
     pub fn len(&self) -> usize {
-        self.heap.len()
+        self.heap.len() - usize::from(self.hole)
     }
 
     /// Whether none waits.
     pub fn is_empty(&self) -> bool {
-        self.heap.is_empty()
+        self.len() == 0
     }
 
     /// Adds a timer. Allocates only beyond the capacity.
     pub fn insert(&mut self, deadline: u64, value: T) -> Key {
-        let position = self.heap.len();
+        let position = if self.hole { 0 } else { self.heap.len() };
         let state = State::Waiting { position: narrow(position), value };
         let (slot, generation) = match self.unused {
             Some(index) => {
@@ -117,14 +120,22 @@ impl<T> Queue<T> {
                 (narrow(self.slots.len() - 1), 0)
             }
         };
-        self.heap.push(Entry { deadline, sequence: self.sequence, slot });
+        let entry = Entry { deadline, sequence: self.sequence, slot };
         self.sequence += 1;
-        self.rise(position);
+        if core::mem::take(&mut self.hole) {
+            // A timer that is armed again when it has rung: its place is free.
+            self.heap[0] = entry;
+            self.sink(0);
+        } else {
+            self.heap.push(entry);
+            self.rise(position);
+        }
         Key { slot, generation }
     }
 
     /// Takes a timer out, if it still waits.
     pub fn cancel(&mut self, key: Key) -> Option<T> {
+        self.mend();
         match self.slots.get(key.slot as usize) {
             Some(Slot { generation, state: State::Waiting { position, .. } })
                 if *generation == key.generation =>
@@ -146,20 +157,40 @@ impl<T> Queue<T> {
     }
 
     /// The earliest deadline.
-    pub fn next_deadline(&self) -> Option<u64> {
+    #[inline]
+    pub fn next_deadline(&mut self) -> Option<u64> {
+        self.mend();
         self.heap.first().map(|entry| entry.deadline)
     }
 
     /// Takes the earliest timer whose deadline is not after `now`.
+    #[inline]
     pub fn pop_due(&mut self, now: u64) -> Option<T> {
-        if self.next_deadline()? > now {
+        self.mend();
+        let first = *self.heap.first()?;
+        if first.deadline > now {
             return None;
         }
-        self.take(0)
+        self.hole = true;
+        self.vacate(first.slot)
     }
 
     /// Takes the timer whose entry is at `position` of the heap.
     fn take(&mut self, position: usize) -> Option<T> {
+        let entry = self.remove(position);
+        self.vacate(entry.slot)
+    }
+
+    /// Fills the place of the entry that [`Queue::pop_due`] took.
+    #[inline]
+    fn mend(&mut self) {
+        if core::mem::take(&mut self.hole) {
+            self.remove(0);
+        }
+    }
+
+    /// Takes the entry at `position` out of the heap.
+    fn remove(&mut self, position: usize) -> Entry {
         let entry = self.heap.swap_remove(position);
         if position < self.heap.len() {
             // The last entry came here: it may be too late for this place, or, of another branch, too early.
@@ -167,9 +198,15 @@ impl<T> Queue<T> {
             self.rise(position);
             self.sink(position);
         }
-        let slot = &mut self.slots[entry.slot as usize];
+        entry
+    }
+
+    /// Takes the value out of a slot, which is unused from now on.
+    #[inline]
+    fn vacate(&mut self, index: u32) -> Option<T> {
+        let slot = &mut self.slots[index as usize];
         slot.generation = slot.generation.wrapping_add(1);
-        let unused = State::Unused { next: self.unused.replace(entry.slot) };
+        let unused = State::Unused { next: self.unused.replace(index) };
         match core::mem::replace(&mut slot.state, unused) {
             State::Waiting { value, .. } => Some(value),
             State::Unused { .. } => None,
@@ -228,7 +265,7 @@ fn narrow(index: usize) -> u32 {
 
 impl<T> fmt::Debug for Queue<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} timers, next at {:?}", self.len(), self.next_deadline())
+        write!(f, "{} timers", self.len())
     }
 }
 
@@ -260,6 +297,20 @@ mod tests {
         }
         let out: Vec<i32> = core::iter::from_fn(|| queue.pop_due(5)).collect();
         assert!(out.is_sorted() && out.len() == 100);
+    }
+
+    #[test]
+    fn the_place_of_one_that_rang_is_for_the_next() {
+        let mut queue = Queue::with_capacity(4);
+        let keys: Vec<Key> = [10, 20, 30, 40].map(|deadline| queue.insert(deadline, deadline)).into();
+        assert_eq!((queue.pop_due(10), queue.len()), (Some(10), 3));
+        // Armed again by the callback, behind one that is still there.
+        queue.insert(25, 25);
+        assert_eq!((queue.len(), queue.pop_due(20)), (4, Some(20)));
+        assert_eq!((queue.cancel(keys[1]), queue.deadline(keys[2])), (None, Some(30)));
+        assert_eq!((queue.cancel(keys[3]), queue.len(), queue.next_deadline()), (Some(40), 2, Some(25)));
+        assert_eq!((queue.pop_due(30), queue.pop_due(30), queue.pop_due(30)), (Some(25), Some(30), None));
+        assert!(queue.is_empty());
     }
 
     #[test]
