@@ -265,6 +265,16 @@ pub trait GuestCpu: Sized + Send {
     /// Sets its own timer to ring when the guest's counter reaches `ticks`, in place of what was set before;
     /// never, with `u64::MAX`. For guests that ask their firmware for this (SBI TIME).
     fn set_timer(&mut self, _ticks: u64) {}
+    /// The 64 bits at a virtual address of the guest's, read as its supervisor mode would, for a call whose
+    /// arguments lie there (SBI 0.1). `None` when it could not: then the call that was owed an answer needs none any
+    /// more, and the guest takes the fault at the instruction that called.
+    fn read_virtual(&mut self, _space: &<Self::Machine as Virt>::Space, _at: u64) -> Option<u64>
+    where
+        Self::Machine: Virt,
+    {
+        self.inject(GuestFault::ExternalAbort);
+        None
+    }
     /// Makes an exception happen in the guest.
     fn inject(&mut self, fault: GuestFault);
     /// Lets the port see at once what became of the interrupts that the hardware holds, as at an entry.

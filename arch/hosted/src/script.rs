@@ -98,6 +98,8 @@ pub struct Program(StdArc<Mutex<Inner>>);
 struct Inner {
     steps: VecDeque<Step>,
     events: Vec<Event>,
+    /// The guest's virtual memory, as far as it is asked for.
+    words: BTreeMap<u64, u64>,
 }
 
 /// The programs that wait for their virtual CPU to be made, by its index.
@@ -116,6 +118,10 @@ impl Program {
     pub fn then(&self, step: Step) -> &Self {
         cpu::lock(&self.0).steps.push_back(step);
         self
+    }
+    /// Writes 64 bits of the guest's virtual memory, for calls whose arguments lie there.
+    pub fn set_word(&self, at: u64, value: u64) {
+        cpu::lock(&self.0).words.insert(at, value);
     }
     /// What happened so far; the next call begins after it.
     pub fn take_events(&self) -> Vec<Event> {
@@ -340,6 +346,15 @@ impl GuestCpu for ScriptedVcpu {
             *register = result;
         }
         self.program.record(Event::Called(N, registers));
+    }
+
+    fn read_virtual(&mut self, _space: &HostedSpace, at: u64) -> Option<u64> {
+        let found = cpu::lock(&self.program.0).words.get(&at).copied();
+        if found.is_none() {
+            self.settle(self.exits);
+            self.inject(GuestFault::ExternalAbort);
+        }
+        found
     }
 
     fn inject(&mut self, fault: GuestFault) {

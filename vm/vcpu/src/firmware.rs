@@ -4,7 +4,7 @@
 use core::ops::ControlFlow;
 
 use addr::Gpa;
-use arch::{Call, Conduit, Family, GuestCpu, Nanos, PowerOn, Space};
+use arch::{Call, Conduit, Family, GuestCpu, Machine, Nanos, PowerOn, Space};
 
 use crate::Stop;
 use crate::buses::Buses;
@@ -73,7 +73,7 @@ pub(crate) struct Caller<'a> {
 
 /// Answers a call.
 #[inline]
-pub(crate) fn call<C: GuestCpu>(
+pub(crate) fn call<C: GuestCpu<Machine = Machine>>(
     cpu: &mut C,
     call: Call,
     caller: &Caller<'_>,

@@ -156,6 +156,9 @@ impl<C: GuestCpu<Machine = Machine>> Runner<C> {
                 self.siblings.steal(self.index, waited);
             }
         }
+        if let Some(steal) = &mut self.own.steal {
+            steal.tell(&*self.buses.firmware.memory, host_thread::waited());
+        }
     }
 
     /// Lets a suspended CPU go on if an interrupt waits for it.

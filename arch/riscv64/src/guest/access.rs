@@ -8,7 +8,7 @@ use isa_rv::{Gpr, cause};
 
 use super::state;
 use super::vcpu::{Due, State};
-use crate::csr::get;
+use crate::csr::{get, hstatus, set_bits};
 
 /// In a note: the access is one of a CSR, whose rest is in [`State::step`].
 const CSR: u32 = 1 << 31;
@@ -136,6 +136,55 @@ fn parcel(at: u64) -> Option<u16> {
         );
     }
     (failed == 0).then_some(value as u16)
+}
+
+/// An argument of a call that lies in memory; when it can't be read, the call is not made (SBI, "Legacy Extensions":
+/// faults are redirected to the supervisor, at the ECALL). Interrupts are masked, and the guest is loaded.
+#[cold]
+pub(super) fn argument(state: &mut State, at: u64) -> Option<u64> {
+    let result = word(at);
+    if let Err(cause) = result {
+        state.gprs.pc = state.gprs.pc.wrapping_sub(state.past_call);
+        state.past_call = 0;
+        state.due = Some(Due { cause, value: at });
+    }
+    result.ok()
+}
+
+/// The 64 bits at a guest-virtual address, as the guest's supervisor mode would load them (HLV.D); the cause of the
+/// exception that this would be, when it could not. Interrupts are masked, and the guest is loaded.
+fn word(at: u64) -> Result<u64, u64> {
+    let (value, failed): (u64, u64);
+    // SAFETY: interrupts are masked, `tp` is this CPU's block, and the load reaches guest memory alone, with the
+    // rights that SPVP says; a fault is made harmless (see `traps`).
+    unsafe {
+        set_bits!("hstatus", hstatus::SPVP);
+        core::arch::asm!(
+            ".option push",
+            ".option arch, +h",
+            "lla {fixup}, 2f",
+            "sd {fixup}, 24(tp)",
+            "li {failed}, 1",
+            "hlv.d {value}, ({at})",
+            "li {failed}, 0",
+            "2:",
+            "sd zero, 24(tp)",
+            ".option pop",
+            at = in(reg) at,
+            fixup = out(reg) _,
+            failed = out(reg) failed,
+            value = out(reg) value,
+            options(nostack),
+        );
+    }
+    if failed == 0 {
+        return Ok(value);
+    }
+    // Nothing else trapped since.
+    Err(match get!("scause") {
+        cause::GUEST_LOAD => cause::LOAD_ACCESS,
+        own => own,
+    })
 }
 
 /// Registers that some device of the machine answers for: the interrupt file.

@@ -424,6 +424,16 @@ impl GuestCpu for VirtualCpu {
         state.port.timer_leaves(at);
     }
 
+    #[cold]
+    fn read_virtual(&mut self, space: &GStage, at: u64) -> Option<u64> {
+        let masked = IrqsOff::<Riscv64>::now();
+        let cpu = cpu::this(&masked);
+        if !self.0.is_loaded(cpu) {
+            self.0.load(cpu, space, &masked);
+        }
+        access::argument(&mut self.0, at)
+    }
+
     fn inject(&mut self, fault: GuestFault) {
         let state = &mut *self.0;
         state.gprs.pc = state.gprs.pc.wrapping_sub(state.past_call);

@@ -5,7 +5,7 @@
 use core::ops::ControlFlow::{self, Break, Continue};
 
 use addr::Gpa;
-use arch::{Call, GuestCpu, PowerOn, Stale};
+use arch::{Call, GuestCpu, Machine, PowerOn, Space, Stale};
 use atomic::Arc;
 use isa_firmware::sbi::{Error, Extension, VERSION_2_0, base};
 use vio::serial::Serial;
@@ -21,10 +21,12 @@ mod harts;
 mod ipi;
 mod legacy;
 mod pmu;
+mod sta;
 mod system;
 mod timer;
 
 pub(crate) use pmu::Counters;
+pub(crate) use sta::Steal;
 
 /// A file's part of the table: which extension it answers for.
 struct Entry {
@@ -42,6 +44,7 @@ const TABLE: &[&[Entry]] = &[
     harts::EXTENSIONS,
     system::EXTENSIONS,
     pmu::EXTENSIONS,
+    sta::EXTENSIONS,
     legacy::EXTENSIONS,
 ];
 
@@ -70,6 +73,8 @@ pub(crate) struct Own {
     resume: Option<PowerOn>,
     suspended: bool,
     pub(crate) counters: Counters,
+    /// Where the CPU finds how much time was taken from it.
+    pub(crate) steal: Option<Steal>,
 }
 
 impl Own {
@@ -88,10 +93,14 @@ impl Own {
 
 /// What of a virtual CPU a call may touch.
 trait Hart {
+    fn read_virtual(&mut self, space: &Space, at: u64) -> Option<u64>;
     fn set_timer(&mut self, ticks: u64);
 }
 
-impl<C: GuestCpu> Hart for C {
+impl<C: GuestCpu<Machine = Machine>> Hart for C {
+    fn read_virtual(&mut self, space: &Space, at: u64) -> Option<u64> {
+        GuestCpu::read_virtual(self, space, at)
+    }
     fn set_timer(&mut self, ticks: u64) {
         GuestCpu::set_timer(self, ticks);
     }
@@ -115,6 +124,8 @@ enum Answer {
     Both(Error, u64),
     /// a0 alone: of a legacy extension.
     Legacy(u64),
+    /// None: the CPU takes an exception at the call.
+    Fault,
     /// The CPU waits; when it goes on, it finds success, or begins where it was told to.
     Suspend,
     /// The CPU stops, and the guest's registers are left as they are.
@@ -142,7 +153,7 @@ fn low(value: u64) -> u32 {
 
 /// Answers a call.
 #[inline]
-pub(super) fn call<C: GuestCpu>(
+pub(super) fn call<C: GuestCpu<Machine = Machine>>(
     cpu: &mut C,
     call: Call,
     caller: &Caller<'_>,
@@ -157,11 +168,17 @@ pub(super) fn call<C: GuestCpu>(
 }
 
 #[inline(never)]
-fn any<C: GuestCpu>(cpu: &mut C, call: Call, caller: &Caller<'_>, own: &mut Own) -> ControlFlow<Stop> {
+fn any<C: GuestCpu<Machine = Machine>>(
+    cpu: &mut C,
+    call: Call,
+    caller: &Caller<'_>,
+    own: &mut Own,
+) -> ControlFlow<Stop> {
     let answer = answer(cpu, low(call.function), caller, own);
     match answer {
         Answer::Both(error, value) => cpu.answer_call(call, [error.register(), value]),
         Answer::Legacy(value) => cpu.answer_call(call, [value]),
+        Answer::Fault => {}
         Answer::Suspend => {
             cpu.answer_call(call, [Error::Success.register(), 0]);
             caller.siblings.set_suspended(caller.index, true);
@@ -177,7 +194,12 @@ fn any<C: GuestCpu>(cpu: &mut C, call: Call, caller: &Caller<'_>, own: &mut Own)
     Continue(())
 }
 
-fn answer<C: GuestCpu>(cpu: &mut C, extension: u32, caller: &Caller<'_>, own: &mut Own) -> Answer {
+fn answer<C: GuestCpu<Machine = Machine>>(
+    cpu: &mut C,
+    extension: u32,
+    caller: &Caller<'_>,
+    own: &mut Own,
+) -> Answer {
     let [a0, a1, a2, a3, a4, a5, function, _] = cpu.arguments();
     let Some(extension) = Extension::decode(extension) else { return Answer::NOT_SUPPORTED };
     if caller.buses.firmware.without & extension.bit() != 0 {

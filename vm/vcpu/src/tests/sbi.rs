@@ -1,9 +1,9 @@
 //! Calls by the SBI.
 
-use isa_firmware::sbi::{Error, Extension, base, hsm, pmu, srst};
+use isa_firmware::sbi::{Error, Extension, base, hsm, pmu, srst, sta};
 use vm_memory::GuestMemory;
 
-use arch::Clock;
+use arch::{Clock, Cpu as _};
 
 use super::*;
 
@@ -79,6 +79,71 @@ fn fences_are_asked_of_harts_that_exist() {
     }
     assert_eq!(f.legacy(Extension::LegacyRemoteSfenceVma, [0, 0, 0x1000, 0]), 0);
     assert_eq!(f.legacy(Extension::LegacyRemoteSfenceVmaAsid, [0, 0, 0x1000, 1 << 16]), -1);
+}
+
+#[test]
+fn masks_of_version_0_1_lie_in_the_guests_memory() {
+    let mut f = fixture();
+    let mask = 0xffff_ffff_8000_0000;
+    for (words, meant) in [([1, 0], std::vec![0]), ([!0, 1], std::vec![0, 1]), ([2, !1], Vec::new())] {
+        // Hart 0x100 is in the fifth word.
+        f.program.set_word(mask, words[0]);
+        f.program.set_word(mask + 0x100 / 8, words[1]);
+        assert_eq!(f.legacy(Extension::LegacySendIpi, [mask, 0, 0, 0]), 0);
+        let sent: Vec<u32> = f.siblings.software.lock().unwrap().drain(..).map(|(index, _)| index).collect();
+        assert_eq!(sent, meant, "{words:x?}");
+        assert_eq!(f.legacy(Extension::LegacyRemoteFenceI, [mask, 0, 0, 0]), 0);
+    }
+    assert_eq!(f.legacy(Extension::LegacySendIpi, [0; 4]), 0);
+    assert_eq!(f.siblings.software.lock().unwrap().drain(..).len(), 2, "no mask means all");
+    for bad in [mask + 0x100 / 8, mask - 8] {
+        f.program.then(Step::ecall(Extension::LegacySendIpi.id().into(), 0, [bad, 0, 0, 0]));
+        assert_eq!(f.runner.run(), Stop::Idle);
+        assert_eq!(f.program.take_events(), [Event::Injected(GuestFault::ExternalAbort)], "{bad:#x}");
+    }
+    assert!(f.siblings.software.lock().unwrap().is_empty());
+}
+
+#[test]
+fn a_guest_is_told_where_it_likes_how_much_time_was_taken() {
+    arch::Machine::on_interrupt(host_thread::simple_entry);
+    host_thread::start().unwrap();
+    let mut f = fixture();
+    let set = |f: &mut Fixture, arguments| f.sbi(Extension::Sta, sta::SET_SHMEM, arguments).0;
+    f.memory.fill(Gpa::new(RAM), 0x100, 0xff).unwrap();
+    assert_eq!(set(&mut f, [RAM + 64, 0, 0, 0]), 0);
+    let read = |f: &Fixture, offset, width| f.memory.load(Gpa::new(RAM + 64 + offset), width).unwrap();
+    for offset in (0..64).step_by(8) {
+        assert_eq!(read(&f, offset, Width::B8), 0, "{offset}");
+    }
+    assert_eq!(f.memory.load(Gpa::new(RAM + 128), Width::B8), Ok(u64::MAX));
+    // Somebody more urgent has the processor for a while.
+    let urgent = || {
+        let options = host_thread::Options::new("urgent").priority(host_thread::Priority::HIGHEST);
+        let body = || arch_hosted::time::advance(Nanos::from_millis(5));
+        host_thread::spawn(options, std::boxed::Box::new(body)).unwrap().join();
+    };
+    for (sequence, taken) in [(2, 5), (4, 10)] {
+        urgent();
+        for _ in 0..2 {
+            assert_eq!(f.sbi(Extension::Time, 0, [0; 4]).0, 0);
+            let told = (read(&f, sta::SEQUENCE, Width::B4), read(&f, sta::STEAL, Width::B8));
+            assert_eq!(told, (sequence, Nanos::from_millis(taken).0));
+        }
+    }
+    assert_eq!(set(&mut f, [RAM + 32, 0, 0, 0]), Error::InvalidParam as i64);
+    assert_eq!(set(&mut f, [RAM, 0, 1, 0]), Error::InvalidParam as i64);
+    assert_eq!(set(&mut f, [RAM, 1, 0, 0]), Error::InvalidAddress as i64);
+    assert_eq!(set(&mut f, [RAM + 0x1000, 0, 0, 0]), Error::InvalidAddress as i64);
+    assert_eq!(set(&mut f, [u64::MAX, 0, 0, 0]), Error::InvalidParam as i64);
+    assert_eq!(f.sbi(Extension::Sta, 1, [0; 4]), NOT_SUPPORTED);
+    urgent();
+    f.sbi(Extension::Time, 0, [0; 4]);
+    assert_eq!(read(&f, sta::SEQUENCE, Width::B4), 6, "what was refused leaves what there was");
+    assert_eq!(set(&mut f, [u64::MAX, u64::MAX, 0, 0]), 0);
+    urgent();
+    f.sbi(Extension::Time, 0, [0; 4]);
+    assert_eq!(read(&f, sta::SEQUENCE, Width::B4), 6);
 }
 
 #[test]
@@ -251,7 +316,12 @@ fn random_calls_are_all_answered() {
             // It may have been suspended, and then waits for an interrupt that never comes.
             f.runner.start(PowerOn { entry: Gpa::new(RAM), argument: 0 });
         }
-        let answered = f.program.take_events().iter().filter(|e| matches!(e, Event::Called(..))).count();
+        let answered = f
+            .program
+            .take_events()
+            .iter()
+            .filter(|e| matches!(e, Event::Called(..) | Event::Injected(_)))
+            .count();
         assert_eq!(answered, 1);
     }
 }

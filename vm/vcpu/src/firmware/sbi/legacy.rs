@@ -39,13 +39,15 @@ fn answer(request: &mut Request<'_>) -> Answer {
             request.caller.siblings.set_software(request.caller.index, false);
             DONE
         }
-        Extension::LegacySendIpi => on(first, |harts| ipi::send(request, harts)),
-        Extension::LegacyRemoteFenceI => on(first, |harts| fences::on(request, harts, fences::INSTRUCTIONS)),
+        Extension::LegacySendIpi => on(request, first, ipi::send),
+        Extension::LegacyRemoteFenceI => {
+            on(request, first, |request, harts| fences::on(request, harts, fences::INSTRUCTIONS))
+        }
         Extension::LegacyRemoteSfenceVma => {
-            on(first, |harts| fences::on(request, harts, fences::addresses(second, third)))
+            on(request, first, |request, harts| fences::on(request, harts, fences::addresses(second, third)))
         }
         Extension::LegacyRemoteSfenceVmaAsid => match fences::addresses_of(fourth, second, third) {
-            Some(fence) => on(first, |harts| fences::on(request, harts, fence)),
+            Some(fence) => on(request, first, |request, harts| fences::on(request, harts, fence)),
             None => FAILED,
         },
         Extension::LegacyShutdown => Answer::Gone(PowerRequest::SystemOff),
@@ -53,11 +55,37 @@ fn answer(request: &mut Request<'_>) -> Answer {
     }
 }
 
-/// Does something to the harts of a mask that the guest has at a virtual address of its own. It is not read: the call
-/// is for all harts, as it is where there is no mask. A hart that gets an interrupt or a fence too many loses nothing.
-fn on(_mask: u64, act: impl FnOnce(Harts) -> Result<(), Error>) -> Answer {
-    match act(Harts::All) {
-        Ok(()) => DONE,
-        Err(_) => FAILED,
+/// Does something to the harts of a mask that the guest has at a virtual address of its own, a bit for each hart; to
+/// all of them where there is no mask. A fault on the way there is the guest's, at its call.
+fn on(
+    request: &mut Request<'_>,
+    mask: u64,
+    mut act: impl FnMut(&mut Request<'_>, Harts) -> Result<(), Error>,
+) -> Answer {
+    let mut result = Ok(());
+    if mask == 0 {
+        result = act(request, Harts::All);
+    } else {
+        let siblings = request.caller.siblings;
+        let bases = (0..).map_while(|index| Some(siblings.hardware_id(index)? & !63));
+        let mut last = None;
+        // They ascend, usually. What is done twice because they don't, does no harm.
+        for base in bases.filter(|base| last.replace(*base) != Some(*base)) {
+            let at = mask.wrapping_add(base / 8);
+            let Some(word) = request.hart.read_virtual(request.caller.space, at) else {
+                return Answer::Fault;
+            };
+            // The mask is as long as whole registers are: there is not a hart for every bit.
+            let mask = word & there_are(request, base);
+            result = result.and_then(|()| act(request, Harts::Some { mask, base }));
+        }
     }
+    if result.is_ok() { DONE } else { FAILED }
+}
+
+/// The harts that exist, from `base` on, a bit for each.
+fn there_are(request: &Request<'_>, base: u64) -> u64 {
+    let siblings = request.caller.siblings;
+    let harts = (0..).map_while(|index| siblings.hardware_id(index));
+    harts.filter(|id| id & !63 == base).map(|id| 1 << (id & 63)).fold(0, |all, bit| all | bit)
 }
