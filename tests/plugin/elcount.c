@@ -14,6 +14,10 @@
  *   GUEST 0 ... the first time that EL1 or EL0 is entered from EL2
  *   END  <characters written>       <EL0> <EL1> <EL2> <EL3> <entries to EL2>
  *
+ * Each line ends with one number more: how many instructions EL2 executes, as a median, after it has sent an
+ * interrupt to other CPUs (a write of ICC_SGI1R_EL1) and before its guest goes on. The receiver does not wait
+ * for these, but with -icount they come before the receiver's.
+ *
  * An empty line of the file stands for the first end of a line. What firmware writes first does not count.
  *
  * No package has the header of QEMU's plugin interface, so the few declarations that are needed stand
@@ -73,6 +77,7 @@ void qemu_plugin_register_vcpu_tb_trans_cb(plugin_id id, trans_cb cb);
 void qemu_plugin_register_atexit_cb(plugin_id id, exit_cb cb, void *data);
 void qemu_plugin_register_vcpu_insn_exec_cb(struct insn *insn, exec_cb cb, int flags, void *data);
 void qemu_plugin_register_vcpu_mem_cb(struct insn *insn, mem_cb cb, int flags, int rw, void *data);
+size_t qemu_plugin_insn_data(const struct insn *insn, void *to, size_t length);
 size_t qemu_plugin_tb_n_insns(const struct tb *tb);
 struct insn *qemu_plugin_tb_get_insn(const struct tb *tb, size_t index);
 struct hwaddr *qemu_plugin_get_hwaddr(uint32_t info, uint64_t vaddr);
@@ -115,6 +120,24 @@ static char written[LONGEST];
 static uint64_t written_count;
 static bool begun, guest_seen, native;
 
+/* The way back into the guest after an interrupt was sent: how often each length was seen. */
+enum { LONGEST_WAY = 2048 };
+static uint64_t ways[LONGEST_WAY];
+static unsigned int way;
+static bool on_way;
+
+static unsigned int median_way(void)
+{
+	uint64_t all = 0, below = 0;
+	unsigned int length = 0;
+
+	for (unsigned int each = 0; each < LONGEST_WAY; each++)
+		all += ways[each];
+	while (length < LONGEST_WAY && (below += ways[length]) * 2 < all)
+		length++;
+	return all ? length : 0;
+}
+
 static void tell(const char *what, uint64_t which)
 {
 	uint64_t sums[LEVELS] = { 0 }, entries = 0;
@@ -127,7 +150,7 @@ static void tell(const char *what, uint64_t which)
 	fprintf(out, "%s %llu", what, (unsigned long long)which);
 	for (int level = 0; level < LEVELS; level++)
 		fprintf(out, " %llu", (unsigned long long)sums[level]);
-	fprintf(out, " %llu\n", (unsigned long long)entries);
+	fprintf(out, " %llu %u\n", (unsigned long long)entries, median_way());
 	fflush(out);
 }
 
@@ -157,6 +180,37 @@ static uint8_t level_of(struct cpu *cpu)
 	}
 }
 
+static void on_instruction(uint8_t level)
+{
+	if (!on_way)
+		return;
+	if (level == 2) {
+		way++;
+		return;
+	}
+	on_way = false;
+	if (way < LONGEST_WAY)
+		ways[way]++;
+}
+
+/* An interrupt is sent. */
+static void on_send(unsigned int vcpu, void *data)
+{
+	(void)data;
+	if (cpus[vcpu % MOST_CPUS].level == 2) {
+		on_way = true;
+		way = 0;
+	}
+}
+
+/* Whether an instruction is MSR ICC_SGI1R_EL1, Xt. */
+static bool is_send(const struct insn *insn)
+{
+	uint32_t word = 0;
+
+	return qemu_plugin_insn_data(insn, &word, sizeof(word)) == sizeof(word) && (word & ~0x1fu) == 0xd518cba0;
+}
+
 /* The first instruction of a block. */
 static void on_first(unsigned int vcpu, void *data)
 {
@@ -177,6 +231,7 @@ static void on_first(unsigned int vcpu, void *data)
 	}
 	cpu->level = block->level;
 	cpu->counts[block->level]++;
+	on_instruction(cpu->level);
 }
 
 /* Every other instruction. They are counted one by one, since a fault may end a block early. */
@@ -186,6 +241,7 @@ static void on_other(unsigned int vcpu, void *data)
 	struct cpu *cpu = &cpus[vcpu % MOST_CPUS];
 
 	cpu->counts[cpu->level]++;
+	on_instruction(cpu->level);
 }
 
 static void on_store(unsigned int vcpu, uint32_t info, uint64_t vaddr, void *data)
@@ -233,6 +289,8 @@ static void on_block(plugin_id id, struct tb *tb)
 			qemu_plugin_register_vcpu_insn_exec_cb(insn, on_first, CB_R_REGS, block);
 		else
 			qemu_plugin_register_vcpu_insn_exec_cb(insn, on_other, CB_NO_REGS, NULL);
+		if (is_send(insn))
+			qemu_plugin_register_vcpu_insn_exec_cb(insn, on_send, CB_NO_REGS, NULL);
 		if (uart)
 			qemu_plugin_register_vcpu_mem_cb(insn, on_store, CB_NO_REGS, MEM_W, NULL);
 	}

@@ -11,6 +11,8 @@ const FIRST_SPECIAL: u32 = 1020;
 const FIRST_LPI: u32 = 8192;
 /// What the processor answers when no interrupt is pending.
 pub(crate) const NONE: u32 = 1023;
+/// The SGI that calls a processor out of its guest.
+const CALL: u8 = 1;
 /// ICC_SRE_EL2: system registers at EL2, no bypass, and EL1 may use its own.
 const SRE_ENABLE: u64 = 0b1111;
 /// ICC_CTLR_EL1.EOImode: "end" drops the priority, "deactivate" is apart.
@@ -28,7 +30,29 @@ pub(crate) fn is_one(id: u32) -> Option<u32> {
     if (FIRST_SPECIAL..FIRST_LPI).contains(&id) { None } else { Some(id) }
 }
 
+/// Ends an interrupt that was taken, if it is a call out of a guest: that has happened. Says whether it was one.
+#[inline(always)]
+pub(crate) fn end_call(taken: u32) -> bool {
+    let is_call = taken == u32::from(CALL);
+    if is_call {
+        // SAFETY: ends what was taken: ICC_EOIR1_EL1, ICC_DIR_EL1.
+        unsafe {
+            set!("S3_0_C12_C12_1", u64::from(CALL));
+            set!("S3_0_C12_C11_1", u64::from(CALL));
+        }
+    }
+    is_call
+}
+
+/// Calls the processor with this hardware id out of its guest.
+#[inline]
+pub(crate) fn call(masked: &IrqsOff<Aarch64>, hardware_id: u64) {
+    Aarch64::send(masked, hardware_id, CALL);
+}
+
 impl LocalIrqs for Aarch64 {
+    const CALL: Option<u8> = Some(CALL);
+
     fn enable(_masked: &IrqsOff<Self>) -> bool {
         // ID_AA64PFR0_EL1.GIC: the system register interface exists.
         if get!("id_aa64pfr0_el1") >> 24 & 0xf == 0 {
@@ -50,10 +74,15 @@ impl LocalIrqs for Aarch64 {
     #[inline]
     fn claim(masked: &IrqsOff<Self>) -> Option<u32> {
         // First what was taken on the way out of a guest.
-        match crate::cpu::this(masked).claimed.replace(NONE) {
-            NONE => is_one(acknowledge()),
-            taken => Some(taken),
+        let mut taken = match crate::cpu::this(masked).claimed.replace(NONE) {
+            NONE => acknowledge(),
+            taken => taken,
+        };
+        // It came while no guest ran here: whatever it was for is looked at before one does.
+        while end_call(taken) {
+            taken = acknowledge();
         }
+        is_one(taken)
     }
 
     #[inline]
@@ -68,6 +97,7 @@ impl LocalIrqs for Aarch64 {
         unsafe { set!("S3_0_C12_C11_1", u64::from(irq)) }
     }
 
+    #[inline]
     fn send(_masked: &IrqsOff<Self>, hardware_id: u64, number: u8) {
         // ICC_SGI1R_EL1: Aff3, Aff2, INTID, Aff1, target list.
         let affinity = |shift: u32| hardware_id >> shift & 0xff;

@@ -236,6 +236,9 @@ fn restore<C: Cpu>() {
 /// Numbers 0 to 15 are the inter-processor interrupts; what the others mean is the architecture's
 /// (`isa_gic`, `isa_rv::local`).
 pub trait LocalIrqs: Cpu {
+    /// The inter-processor interrupt that the processor's part uses itself (`Virt::call_out`), and that
+    /// [`LocalIrqs::claim`] therefore never returns; the controller's driver lets it come. `None` if there is none.
+    const CALL: Option<u8> = None;
     /// Switches the processor's interface on; `false` when it has none.
     fn enable(masked: &IrqsOff<Self>) -> bool;
     /// Lets an interrupt come to the asking CPU, or come no more. Nothing to do where registers in memory

@@ -146,6 +146,8 @@ pub enum Exit {
     Yield,
     /// A host interrupt is pending; it is taken when interrupts are unmasked.
     Host,
+    /// Another CPU called it out ([`super::Virt::call_out`]): there is nothing to take, but something to look at.
+    Called,
     /// It did something for which an exception is due.
     Fault(GuestFault),
     /// The hardware refuses to go on; the number is the architecture's.

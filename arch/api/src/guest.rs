@@ -5,7 +5,7 @@ use core::fmt;
 use addr::{Gpa, Hpa, Span};
 use atomic::{Arc, AtomicU8, Ordering};
 
-use crate::cpu::{Context, Cpu, IrqsOff, Nanos};
+use crate::cpu::{Context, Cpu, CpuId, IrqsOff, Nanos};
 use crate::exit::{Call, Exit, GuestFault, PowerOn, Read, Write};
 use crate::memory::{MapError, Rights};
 
@@ -39,6 +39,13 @@ pub trait Virt: Cpu + Context {
     /// that its thread can go on on another CPU, or this CPU stop. Its timer, if it waits for it, is told to
     /// [`GuestPort::timer_leaves`]. No lock may be held that a [`GuestPort`] takes.
     fn evict(masked: &IrqsOff<Self>);
+    /// Has another CPU, `cpu`, leave its guest, if it is in one or about to enter one: by an interrupt that does
+    /// nothing else there, and of which nobody but the run loop learns ([`Exit::Called`](crate::Exit)). What it is
+    /// to look at was stored before. `false` where there is no such interrupt; then any other one does.
+    #[inline]
+    fn call_out(_masked: &IrqsOff<Self>, _cpu: CpuId) -> bool {
+        false
+    }
     /// The guest's own timer rang on this CPU: host interrupt `irq` was claimed and its priority
     /// dropped, but it is still active. Says whether a virtual CPU took it; otherwise the caller
     /// deactivates it.

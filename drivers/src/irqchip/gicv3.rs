@@ -144,6 +144,9 @@ impl Gicv3 {
         if !<Machine as LocalIrqs>::enable(masked) {
             return Err(Declined::broken("the processor has no system registers for it"));
         }
+        if let Some(call) = <Machine as LocalIrqs>::CALL {
+            private.banks().enable(call.into());
+        }
         let mut cpus = self.cpus.lock();
         cpus.retain(|known| known.cpu != own.cpu);
         cpus.push(own);

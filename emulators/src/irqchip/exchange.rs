@@ -42,10 +42,15 @@ impl Gic {
         {
             own.look = Look::Fresh;
         }
-        if self.alone(cpu, timer, held).is_some() {
-            self.caller = Caller::Nobody;
-            return;
+        if self.alone(cpu, timer, held).is_none() {
+            self.exchange_many(cpu, timer, held);
         }
+        self.caller = Caller::Nobody;
+    }
+
+    /// The long way. Apart, so that the short one does not save registers for it.
+    #[inline(never)]
+    fn exchange_many(&mut self, cpu: usize, timer: Option<TimerNews>, held: &mut Held) {
         let before = self.fold(cpu, held.slots());
         if let Some(news) = timer {
             self.timer(cpu, news);
@@ -53,7 +58,6 @@ impl Gic {
         self.review(cpu);
         held.overflow = self.fill(cpu, held.count);
         self.answer(cpu, before, held);
-        self.caller = Caller::Nobody;
     }
 
     /// The short way for what happens most often: at most one interrupt, one of the CPU's own, was in the

@@ -31,6 +31,12 @@ pub(super) fn send_v3(gic: &mut Gic, by: usize, asked: Asked, value: u64) {
         gic.send_if(target, sgi, asked);
         return;
     }
+    send_to_many(gic, by, asked, targets, sgi);
+}
+
+/// The same for any targets. Apart, so that a call to one does not save registers for it.
+#[inline(never)]
+fn send_to_many(gic: &mut Gic, by: usize, asked: Asked, targets: v3::SgiTargets, sgi: Intid) {
     for target in 0..gic.cpus.len() {
         if gic.is_meant(target, targets) && (targets != v3::SgiTargets::Others || target != by) {
             gic.send_if(target, sgi, asked);

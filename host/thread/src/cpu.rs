@@ -6,7 +6,7 @@
 
 use alloc::boxed::Box;
 
-use arch::{Clock, Cpu as _, CpuId, IrqsOff, Machine, Nanos, Processors};
+use arch::{Clock, Cpu as _, CpuId, IrqsOff, Machine, Nanos, Processors, Virt};
 use atomic::{Arc, AtomicPtr, AtomicU32, Ordering};
 use host_sync::{IrqOff, MAX_CPUS, Once, PerCpu, Spin, SpinGuard};
 
@@ -321,10 +321,15 @@ pub(crate) fn look_again(cpu: CpuId, masked: &IrqsOff) {
 #[inline(always)]
 pub(crate) fn wake(control: &Control) {
     match control.state.leave_token() {
-        Found::Parked => {}
-        Found::Running if control.is_vcpu => return call_out(control),
-        Found::Running | Found::Other => return,
+        Found::Parked => wake_parked(control),
+        Found::Running if control.is_vcpu => call_out(control),
+        Found::Running | Found::Other => {}
     }
+}
+
+/// Apart, so that who calls a running guest out does not save registers for this.
+#[inline(never)]
+fn wake_parked(control: &Control) {
     let masked = IrqsOff::now();
     make_ready(control, &masked);
     let nesting = Machine::nesting(&masked);
@@ -350,6 +355,7 @@ fn call_out(control: &Control) {
     // While it moves it is out of its guest, and looks before it enters again.
     if let Some((home, _)) = control.place.get()
         && home != Machine::id(&masked)
+        && !Machine::call_out(&masked, home)
     {
         kick(home);
     }

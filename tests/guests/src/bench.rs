@@ -216,7 +216,7 @@ fn interrupts(machine: &Machine) {
 /// With `-icount` QEMU runs one CPU at a time, and the counter counts the instructions of all of them. The
 /// sender gives way as soon as it has sent, so the next instruction is the receiver's: what is measured is the
 /// sum of what both CPUs execute, the sender's way back from its trap included, and none of the sender's
-/// waiting. Real CPUs do part of that at the same time: there it takes less.
+/// waiting. Who knows how long that way back is, subtracts it: the receiver does not wait for it.
 fn between_cpus(machine: &Machine) {
     cpus::order(Order::Wait);
     let to = machine.cpus()[1];
@@ -240,10 +240,10 @@ fn between_cpus(machine: &Machine) {
         }
         cpus::entered(1) - begun
     };
-    figure("wake-of-a-vCPU-on-another-CPU", average(sent));
+    figure("wake-of-a-vCPU-on-another-CPU-in-all", average(sent));
     cpus::order(Order::Run);
     sent(0);
-    figure("IPI-between-two-running-vCPUs", average(sent));
+    figure("IPI-between-two-running-vCPUs-in-all", average(sent));
     // Without the other's taking part: what is left of the figures above is the receiver's.
     let alone = |_| {
         let begun = timer::now();

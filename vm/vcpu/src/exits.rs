@@ -64,7 +64,7 @@ impl ExitKind {
 
     pub(crate) fn of(exit: &Exit) -> Self {
         match exit {
-            Exit::Host => Self::Host,
+            Exit::Host | Exit::Called => Self::Host,
             Exit::Read(read) => Self::at(read.place, Self::Read),
             Exit::Write(write) => Self::at(write.place, Self::Write),
             Exit::Call(_) => Self::Call,

@@ -131,6 +131,10 @@ impl<C: GuestCpu<Machine = Machine>> Runner<C> {
                 masked = IrqsOff::now();
                 continue;
             }
+            if matches!(exit, Exit::Called) {
+                self.exits.count(ExitKind::Host);
+                continue;
+            }
             drop(masked);
             if exits_are_timed() {
                 self.begin_timing(&exit);
@@ -195,7 +199,7 @@ impl<C: GuestCpu<Machine = Machine>> Runner<C> {
     fn settle(&mut self, exit: Exit) -> ControlFlow<Stop> {
         match exit {
             // See `run`.
-            Exit::Host => {}
+            Exit::Host | Exit::Called => {}
             Exit::Read(read) => {
                 self.exits.count(ExitKind::at(read.place, ExitKind::Read));
                 self.read(read);

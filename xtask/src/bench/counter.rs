@@ -23,6 +23,9 @@ pub(super) struct Counter {
 pub(super) struct Counts {
     levels: [u64; 4],
     pub(super) entries: u64,
+    /// Instructions between an interrupt that the hypervisor sent to another CPU and its own guest's next one: the
+    /// median.
+    pub(super) way_back: u64,
 }
 
 impl Counts {
@@ -129,7 +132,7 @@ fn parse(text: &str, what: &str) -> Option<Counts> {
     let line = text.lines().find_map(|line| line.strip_prefix(what))?;
     let mut numbers = line.split(' ').map_while(|word| word.parse().ok());
     let mut next = || numbers.next();
-    Some(Counts { levels: [next()?, next()?, next()?, next()?], entries: next()? })
+    Some(Counts { levels: [next()?, next()?, next()?, next()?], entries: next()?, way_back: next()? })
 }
 
 #[cfg(test)]
@@ -138,9 +141,10 @@ mod tests {
 
     #[test]
     fn counts_are_read_by_mark() {
-        let text = "MARK 0 0 0 10 0 1\nMARK 1 1 2 30 4 5\nEND 9 1 2 33 4 5\n";
+        let text = "MARK 0 0 0 10 0 1 0\nMARK 1 1 2 30 4 5 6\nEND 9 1 2 33 4 5 6\n";
         let counts = parse(text, "MARK 1 ").unwrap();
         assert_eq!((counts.all(), counts.hypervisor(), counts.guest(), counts.entries), (37, 30, 3, 5));
+        assert_eq!(counts.way_back, 6);
         assert_eq!(parse(text, "MARK 2 "), None);
     }
 }

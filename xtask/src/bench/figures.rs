@@ -43,6 +43,12 @@ impl Figures {
         self.figures.push(Figure { name: name.to_owned(), value, unit: unit.to_owned(), native });
     }
 
+    /// A figure's value, and the native one.
+    pub(super) fn get(&self, name: &str) -> Option<(u64, Option<u64>)> {
+        let figure = self.figures.iter().find(|figure| figure.name == name)?;
+        Some((figure.value, figure.native))
+    }
+
     /// Adds what a guest program printed, and beside it what it printed without a hypervisor.
     pub(super) fn add_lines(&mut self, hosted: &str, native: &str) {
         for (name, value, unit) in lines(hosted) {

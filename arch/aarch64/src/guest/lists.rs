@@ -106,6 +106,8 @@ pub(super) enum Claimed {
     Timer(u32),
     /// Another one was taken: it is still to be handled.
     Other(u32),
+    /// The guest was called out, and that is all.
+    Call,
     /// None was taken: the vector will.
     Nothing,
 }
@@ -114,7 +116,7 @@ pub(super) enum Claimed {
 /// be known before: a more urgent one may come at any time.
 #[inline]
 pub(super) fn claim() -> Claimed {
-    if KIND.load(Ordering::Relaxed) != PROCESSOR {
+    if !are_processors() {
         return Claimed::Nothing;
     }
     let taken = icc::acknowledge();
@@ -123,7 +125,16 @@ pub(super) fn claim() -> Claimed {
         unsafe { set!("S3_0_C12_C12_1", u64::from(taken)) };
         return Claimed::Timer(taken);
     }
+    if icc::end_call(taken) {
+        return Claimed::Call;
+    }
     icc::is_one(taken).map_or(Claimed::Nothing, Claimed::Other)
+}
+
+/// Whether guests' interrupts are in the processor's own interface (GICv3), with the host's.
+#[inline]
+pub(super) fn are_processors() -> bool {
+    KIND.load(Ordering::Relaxed) == PROCESSOR
 }
 
 /// This CPU's interrupt of the guests' virtual timer was left active for a guest: makes that so in the

@@ -32,7 +32,7 @@ pub use vcpu::VirtualCpu;
 use arch_api::{Clock, CpuId, IrqsOff, Nanos, NoVirt, Virt, VirtualInterface};
 
 use crate::registers::{get, isb, set};
-use crate::{Aarch64, cpu};
+use crate::{Aarch64, cpu, icc};
 
 /// Whose registers are in a CPU's hardware.
 #[derive(Debug)]
@@ -104,6 +104,15 @@ impl Virt for Aarch64 {
 
     fn evict(masked: &IrqsOff<Self>) {
         State::evict(cpu::this(masked));
+    }
+
+    #[inline]
+    fn call_out(masked: &IrqsOff<Self>, target: CpuId) -> bool {
+        let target = cpu::BLOCKS.get(target.0 as usize).filter(|_| lists::are_processors());
+        if let Some(block) = target {
+            icc::call(masked, block.hardware_id.get());
+        }
+        target.is_some()
     }
 
     fn guest_timer_rang(masked: &IrqsOff<Self>, irq: u32) -> bool {

@@ -390,6 +390,7 @@ impl GuestCpu for VirtualCpu {
                         cpu::handle_interrupt(masked);
                         return Exit::Host;
                     }
+                    Claimed::Call => return Exit::Called,
                     Claimed::Nothing => return Exit::Host,
                 },
             }
