@@ -83,5 +83,5 @@ pub(crate) fn call<C: GuestCpu<Machine = Machine>>(
         Conduit::Environment => arch::can_be(Family::Riscv),
         Conduit::Hypervisor | Conduit::Firmware => !arch::can_be(Family::Arm),
     };
-    if is_sbi { sbi::call(cpu, call, caller, own) } else { smccc::call(cpu, call, caller) }
+    if is_sbi { sbi::call(cpu, call, caller, own) } else { smccc::call(cpu, call, caller, own) }
 }

@@ -52,8 +52,8 @@ pub struct Runner<C = arch::Vcpu> {
     exits: Arc<ExitStats>,
     /// What the exit is for that is being answered, and since when, if that is measured.
     timed: Option<(ExitKind, Nanos)>,
-    /// How much time the guest was told that it was taken; `None` where it is not told.
-    stolen: Option<Nanos>,
+    /// How much time the guest was told that it was taken.
+    stolen: Nanos,
     /// What the firmware keeps for this CPU.
     own: sbi::Own,
 }
@@ -69,13 +69,14 @@ impl<C: GuestCpu<Machine = Machine>> Runner<C> {
         siblings: Arc<dyn Siblings>,
     ) -> Self {
         let (hints, exits, own) = (Hints::default(), Arc::default(), sbi::Own::default());
-        let stolen = siblings.stolen_time(index).map(|_| Nanos(0));
-        Self { cpu, index, space, buses, mailbox, siblings, hints, exits, timed: None, stolen, own }
+        let (timed, stolen) = (None, Nanos(0));
+        Self { cpu, index, space, buses, mailbox, siblings, hints, exits, timed, stolen, own }
     }
 
     /// Resets the CPU, to begin at `from`.
     pub fn start(&mut self, from: PowerOn) {
         self.own = sbi::Own::default();
+        self.stolen = Nanos(0);
         self.siblings.set_suspended(self.index, false);
         self.cpu.start(from);
     }
@@ -153,10 +154,10 @@ impl<C: GuestCpu<Machine = Machine>> Runner<C> {
     /// Tells the guest how long its CPU would have run and did not, if that is more than it knows.
     #[inline]
     fn tell_stolen(&mut self) {
-        if let Some(told) = &mut self.stolen {
+        if self.own.asked_for_stolen_time {
             let waited = host_thread::waited();
-            if waited != *told {
-                *told = waited;
+            if waited != self.stolen {
+                self.stolen = waited;
                 self.siblings.steal(self.index, waited);
             }
         }

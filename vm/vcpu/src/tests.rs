@@ -332,14 +332,21 @@ fn a_guest_is_told_how_much_time_was_taken_from_it() {
     host_thread::start().unwrap();
     let mut f = fixture_of(Two { stolen_time: Some(Gpa::new(0x9_0000)), ..Two::default() }, 0);
     assert_eq!(f.short([0x8000_0001, 0xc500_0020, 0, 0]), 0);
+    // Somebody more urgent has the processor for a while.
+    let somebody_is_more_urgent = || {
+        let urgent = host_thread::Options::new("urgent").priority(host_thread::Priority::HIGHEST);
+        let body = || arch_hosted::time::advance(Nanos::from_millis(5));
+        host_thread::spawn(urgent, std::boxed::Box::new(body)).unwrap().join();
+    };
+    somebody_is_more_urgent();
     assert_eq!([0xc500_0020, 0xc500_0021, 0xc500_0022].map(|of| features(&mut f, of)), [0, 0, -1]);
-    assert_eq!(f.short([0xc500_0021, 0, 0, 0]), 0x9_0000);
+    // Nothing is written for a guest that does not look.
     assert_eq!(f.siblings.stolen.lock().unwrap().len(), 0);
 
-    // Somebody more urgent has the processor for a while.
-    let urgent = host_thread::Options::new("urgent").priority(host_thread::Priority::HIGHEST);
-    let body = || arch_hosted::time::advance(Nanos::from_millis(5));
-    host_thread::spawn(urgent, std::boxed::Box::new(body)).unwrap().join();
-    f.short([0xc500_0021, 0, 0, 0]);
-    assert_eq!(*f.siblings.stolen.lock().unwrap(), [(0, Nanos::from_millis(5))]);
+    assert_eq!(f.short([0xc500_0021, 0, 0, 0]), 0x9_0000);
+    features(&mut f, 0xc500_0020);
+    somebody_is_more_urgent();
+    features(&mut f, 0xc500_0020);
+    let told = [5, 10].map(|milliseconds| (0, Nanos::from_millis(milliseconds)));
+    assert_eq!(*f.siblings.stolen.lock().unwrap(), told);
 }

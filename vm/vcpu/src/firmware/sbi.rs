@@ -75,6 +75,8 @@ pub(crate) struct Own {
     pub(crate) counters: Counters,
     /// Where the CPU finds how much time was taken from it.
     pub(crate) steal: Option<Steal>,
+    /// Whether the guest asked where it is told how much time was taken from the CPU (PV_TIME_ST).
+    pub(crate) asked_for_stolen_time: bool,
 }
 
 impl Own {

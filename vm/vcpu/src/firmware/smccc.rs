@@ -9,6 +9,7 @@ use isa_firmware::psci::{self, AffinityInfo, PowerState, Status};
 use isa_firmware::smccc::{self, FunctionId};
 use isa_firmware::{Function, pv_time, trng};
 
+use super::sbi::Own;
 use super::{Caller, CpuState, PowerError, Siblings};
 use crate::{PowerRequest, Stop, entropy};
 
@@ -16,6 +17,8 @@ use crate::{PowerRequest, Stop, entropy};
 enum Answer {
     /// X0 alone.
     One(u64),
+    /// X0 alone: where the CPU finds how much time was taken from it.
+    Place(Gpa),
     /// X0 to X3.
     Four([u64; 4]),
     /// The CPU stops; if it ever goes on, it finds success.
@@ -41,7 +44,12 @@ pub(crate) fn answer_version<C: GuestCpu>(cpu: &mut C, call: Call) {
 
 /// Answers a call.
 #[inline(never)]
-pub(crate) fn call<C: GuestCpu>(cpu: &mut C, call: Call, caller: &Caller<'_>) -> ControlFlow<Stop> {
+pub(crate) fn call<C: GuestCpu>(
+    cpu: &mut C,
+    call: Call,
+    caller: &Caller<'_>,
+    own: &mut Own,
+) -> ControlFlow<Stop> {
     if is_version(&call) {
         answer_version(cpu, call);
         return Continue(());
@@ -55,8 +63,14 @@ pub(crate) fn call<C: GuestCpu>(cpu: &mut C, call: Call, caller: &Caller<'_>) ->
         cpu.inject(GuestFault::Undefined);
         return Continue(());
     }
-    match answer(cpu.arguments(), caller.siblings, caller.index) {
+    let answer = answer(cpu.arguments(), caller.siblings, caller.index);
+    match answer {
         Answer::One(result) => cpu.answer_call(call, [result]),
+        Answer::Place(at) => {
+            // From now on it is told, and not before: each store there costs a switch.
+            own.asked_for_stolen_time = true;
+            cpu.answer_call(call, [at.get()]);
+        }
         Answer::Four(results) => cpu.answer_call(call, results),
         Answer::Stop(stop) => {
             cpu.answer_call(call, [Status::Success.register()]);
@@ -113,7 +127,7 @@ fn answer(arguments: [u64; 8], siblings: &dyn Siblings, index: u32) -> Answer {
         Function::VendorHypRevision => Answer::Four([0, 1, 0, 0]),
         Function::PvTimeFeatures => Answer::One(pv_time_features(word(first), siblings, index)),
         Function::PvTimeSt => match siblings.stolen_time(index) {
-            Some(at) => Answer::One(at.get()),
+            Some(at) => Answer::Place(at),
             None => Answer::One(smccc::status(smccc::NOT_SUPPORTED)),
         },
         _ => Answer::One(smccc::status(smccc::NOT_SUPPORTED)),
