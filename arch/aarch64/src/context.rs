@@ -4,27 +4,18 @@
 use core::arch::naked_asm;
 
 use arch_api::{Context, IrqsOff};
+use arch_parts::stack::{self, Saved};
 
 use crate::Aarch64;
-
-/// The stack pointer of a thread that does not run; everything else lies on its stack.
-#[derive(Debug)]
-#[repr(transparent)]
-pub struct Saved(usize);
-
-/// Words that [`switch`] keeps on the stack.
-const FRAME: usize = 12;
 
 impl Context for Aarch64 {
     type Saved = Saved;
 
     unsafe fn prepare(stack_top: *mut u8, entry: extern "C-unwind" fn(usize) -> !, argument: usize) -> Saved {
-        let frame = stack_top.cast::<usize>().wrapping_sub(FRAME);
-        // x19 and x20 come first, x29 and x30 last.
+        // What `switch` keeps: x19 and x20 come first, x29 and x30 last.
         let words = [entry as usize, argument, 0, 0, 0, 0, 0, 0, 0, 0, 0, first_entry as *const () as usize];
-        // SAFETY: the caller owns the memory below `stack_top`, which is 16-byte aligned.
-        unsafe { core::ptr::copy_nonoverlapping(words.as_ptr(), frame, FRAME) };
-        Saved(frame as usize)
+        // SAFETY: the caller's promise.
+        unsafe { stack::lay(stack_top, words) }
     }
 
     #[inline]

@@ -1,21 +1,18 @@
 //! One processor: its block of private data, its interrupt mask, its identity, and how a crash is told.
 
 use alloc::boxed::Box;
-use core::cell::{Cell, UnsafeCell};
+use core::cell::Cell;
 use core::fmt;
-use core::sync::atomic::{AtomicPtr, Ordering};
 
 use arch_api::{Boot, Cpu, CpuId, IrqEntry, IrqsOff, Nesting};
 use arch_parts::blocks::{Block, Blocks};
+use arch_parts::own_code::{EmergencyStack, Interrupts, walk};
 use arch_parts::{console, image};
 
 use crate::guest::Loaded;
 use crate::processors::{self, BeginCell};
 use crate::registers::{get, isb, set};
 use crate::{Aarch64, icc};
-
-/// Bytes of the stack on which a broken CPU tells its story.
-const EMERGENCY_STACK: usize = 8192;
 
 /// What belongs to one CPU; TPIDR_EL2 holds its address.
 #[repr(C)]
@@ -30,13 +27,15 @@ pub(crate) struct PerCpu {
     pub(crate) nesting: Nesting,
     /// The virtual CPU whose registers are in this CPU's hardware.
     pub(crate) loaded: Loaded,
+    /// Where this CPU's virtual timer interrupt is made active, and inactive; 0 before that is known.
+    pub(crate) timer_active: Cell<[usize; 2]>,
     /// MPIDR_EL1's affinity fields.
     pub(crate) hardware_id: Cell<u64>,
     /// What the CPU begins with; nothing for the boot CPU.
     pub(crate) begin: BeginCell,
     /// A host interrupt that was taken on the way out of a guest and not handled yet; [`icc::NONE`] otherwise.
     pub(crate) claimed: Cell<u32>,
-    emergency_stack: UnsafeCell<[u8; EMERGENCY_STACK]>,
+    emergency_stack: &'static EmergencyStack,
 }
 
 // SAFETY: only the CPU that it belongs to reaches a block, with interrupts masked (`this`). What others reach
@@ -44,7 +43,7 @@ pub(crate) struct PerCpu {
 unsafe impl Sync for PerCpu {}
 
 impl PerCpu {
-    const fn with(id: CpuId) -> Self {
+    const fn with(id: CpuId, emergency_stack: &'static EmergencyStack) -> Self {
         Self {
             emergency_stack_top: Cell::new(0),
             faulting_stack: Cell::new(0),
@@ -52,22 +51,19 @@ impl PerCpu {
             id,
             nesting: Nesting::new(),
             loaded: Loaded::none(),
+            timer_active: Cell::new([0; 2]),
             hardware_id: Cell::new(0),
             begin: BeginCell::new(),
             claimed: Cell::new(icc::NONE),
-            emergency_stack: UnsafeCell::new([0; EMERGENCY_STACK]),
+            emergency_stack,
         }
     }
 
     /// As before the CPU began: nothing masked by a guard, nobody loaded.
     pub(crate) fn reset(&self) {
-        let top = self.emergency_stack.get() as usize + EMERGENCY_STACK;
-        self.emergency_stack_top.set(top & !15);
-        self.nesting.exchange(0, false);
+        self.emergency_stack_top.set(self.emergency_stack.top());
+        self.nesting.restart();
         self.claimed.set(icc::NONE);
-        self.nesting.preempt_off().set(0);
-        self.nesting.resched().set(false);
-        self.nesting.others_ready().set(true);
     }
 }
 
@@ -79,7 +75,7 @@ impl Block for PerCpu {
         self.hardware_id.get()
     }
     fn new(id: CpuId, hardware_id: u64) -> Option<Box<Self>> {
-        let block = Box::new(Self::with(id));
+        let block = Box::new(Self::with(id, EmergencyStack::leaked()));
         block.hardware_id.set(hardware_id);
         Some(block)
     }
@@ -89,10 +85,11 @@ impl Block for PerCpu {
 pub(crate) static BLOCKS: Blocks<PerCpu> = Blocks::new();
 
 /// The boot CPU's block: the one that exists before there is memory to allocate.
-static BOOT_CPU: PerCpu = PerCpu::with(CpuId(0));
+static BOOT_CPU: PerCpu = PerCpu::with(CpuId(0), &BOOT_EMERGENCY_STACK);
+static BOOT_EMERGENCY_STACK: EmergencyStack = EmergencyStack::new();
 
-/// What the vector of interrupts calls: an `IrqEntry<Aarch64>`.
-static ENTRY: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
+/// What the interrupt vector calls.
+pub(crate) static INTERRUPTS: Interrupts<Aarch64> = Interrupts::new();
 
 /// Gives the boot CPU its block.
 pub(crate) fn start() {
@@ -118,19 +115,9 @@ pub(crate) fn handle_interrupt(masked: &IrqsOff<Aarch64>) {
     masked.as_in_vector(|masked| {
         let preempt_off = this(masked).nesting.preempt_off();
         preempt_off.set(preempt_off.get() + 1);
-        if let Some(entry) = interrupt_entry() {
-            entry(masked);
-        }
+        INTERRUPTS.call(masked);
         preempt_off.set(preempt_off.get() - 1);
     });
-}
-
-/// What the interrupt vector calls.
-#[inline(always)]
-pub(crate) fn interrupt_entry() -> Option<IrqEntry<Aarch64>> {
-    let entry = ENTRY.load(Ordering::Acquire);
-    // SAFETY: only `on_interrupt` stores here, and only values of this type; null is `None`.
-    unsafe { core::mem::transmute::<*mut (), Option<IrqEntry<Aarch64>>>(entry) }
 }
 
 impl Cpu for Aarch64 {
@@ -188,7 +175,7 @@ impl Cpu for Aarch64 {
     }
 
     fn on_interrupt(entry: IrqEntry<Self>) {
-        ENTRY.store(entry as *mut (), Ordering::Release);
+        INTERRUPTS.set(entry);
     }
 }
 
@@ -205,22 +192,13 @@ impl Boot for Aarch64 {
     }
 
     /// Walks the chain of frame records (AAPCS64, 6.4.6) from `frame` up.
-    fn backtrace_from(mut frame: usize, frames: usize, symbol: &mut dyn FnMut(usize)) {
-        for _ in 0..frames {
-            if frame == 0 || frame & 7 != 0 || !is_readable(frame) || !is_readable(frame + 8) {
-                return;
-            }
+    fn backtrace_from(frame: usize, frames: usize, symbol: &mut dyn FnMut(usize)) {
+        let record = |frame| {
+            let readable = is_readable(frame) && is_readable(frame + 8);
             // SAFETY: the address is mapped for reading, as the hardware just said.
-            let [next, back] = unsafe { core::ptr::read_volatile(frame as *const [usize; 2]) };
-            if back == 0 {
-                return;
-            }
-            symbol(back);
-            if next <= frame {
-                return;
-            }
-            frame = next;
-        }
+            readable.then(|| unsafe { core::ptr::read_volatile(frame as *const [usize; 2]) })
+        };
+        walk(frame, frames, record, symbol);
     }
 
     fn symbols() -> &'static [u8] {

@@ -2,24 +2,15 @@
 
 use core::ffi::c_void;
 
-use addr::{Hpa, Span};
-use arch_api::{Kind, StartInfo};
+use arch_api::Kind;
 use arch_efi::{Failed, SystemTable};
-use arch_parts::{console, image};
+use arch_parts::columns::Columns;
+use arch_parts::{above, console, image, tree};
 use isa_a64::Esr;
 
 use crate::registers::{get, set};
 use crate::{clock, cpu, paging};
 
-unsafe extern "Rust" {
-    /// Where the hypervisor begins; the binary defines it.
-    safe fn hypervisor_main(info: StartInfo) -> !;
-    /// What a crash of our own ends in; the binary defines it.
-    safe fn hypervisor_crashed(what: &core::fmt::Arguments<'_>, frame: usize, pc: usize) -> !;
-}
-
-/// Bytes of a device tree that are looked at before its header told its size.
-const HEADER: usize = 64;
 /// The largest device tree that the boot protocol allows (booting.rst: 2 MiB).
 const LARGEST_TREE: usize = 2 << 20;
 
@@ -32,7 +23,6 @@ extern "C" fn start_rust(tree: u64, image: u64) -> ! {
     paging::map_early(image, Kind::Data);
     paging::map_early(limit, Kind::Data);
     let tree_mapped = tree != 0
-        && tree & 7 == 0
         && paging::map_early(tree, Kind::Data)
         && paging::map_early(tree + LARGEST_TREE as u64 - 1, Kind::Data);
     // SAFETY: the image was just mapped.
@@ -41,26 +31,10 @@ extern "C" fn start_rust(tree: u64, image: u64) -> ! {
         set!("hcr_el2", crate::guest::HCR_HOST);
     }
     clock::start();
-    let fdt: &'static [u8] = if tree_mapped {
-        // SAFETY: the boot protocol: x0 is a device tree of at most 2 MiB; nobody writes it.
-        let header = unsafe { core::slice::from_raw_parts(tree as *const u8, HEADER) };
-        match fdt::total_size(header) {
-            Ok(size) if size <= LARGEST_TREE => {
-                // SAFETY: as above, with the size that its header tells.
-                unsafe { core::slice::from_raw_parts(tree as *const u8, size) }
-            }
-            _ => &[],
-        }
-    } else {
-        &[]
-    };
+    // SAFETY: the boot protocol: x0 is a device tree of at most 2 MiB, which nobody writes. It was just mapped.
+    let fdt = unsafe { tree::at(if tree_mapped { tree } else { 0 }, LARGEST_TREE) };
     find_console(fdt);
-    let image = match Span::<Hpa>::new(Hpa::new(image), limit - image) {
-        Some(image) => image,
-        // The end of an image lies above its start.
-        None => unreachable!(),
-    };
-    hypervisor_main(StartInfo { fdt, image })
+    above::begin(fdt, image)
 }
 
 /// Called by the head where EFI firmware started the image, on its stack and with its map: returns the device
@@ -110,6 +84,21 @@ pub(crate) struct Crash<'a> {
     pub(crate) registers: &'a [u64; 31],
 }
 
+const NAMES: [&str; 31] = [
+    "X00", "X01", "X02", "X03", "X04", "X05", "X06", "X07", "X08", "X09", "X10", "X11", "X12", "X13", "X14",
+    "X15", "X16", "X17", "X18", "X19", "X20", "X21", "X22", "X23", "X24", "X25", "X26", "X27", "X28", "X29",
+    "X30",
+];
+
+/// Prints general-purpose registers, three in a line.
+pub(crate) fn show_registers(out: &mut dyn core::fmt::Write, registers: &[u64; 31]) -> core::fmt::Result {
+    let mut columns = Columns::new(out, 3, 6);
+    for (name, value) in NAMES.iter().zip(registers) {
+        columns.put(name, *value);
+    }
+    columns.end()
+}
+
 impl core::fmt::Display for Crash<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let class = self.esr.class();
@@ -123,11 +112,9 @@ impl core::fmt::Display for Crash<'_> {
             self.far,
             self.stack
         )?;
-        for (n, x) in self.registers.iter().enumerate() {
-            write!(f, "   X{n:02}=0x{x:016x}{}", if n % 3 == 2 { "\n" } else { "" })?;
-        }
+        show_registers(f, self.registers)?;
         if !cpu::is_readable(self.stack.wrapping_sub(16)) {
-            write!(f, "\n   the stack is exhausted or broken")?;
+            write!(f, "   the stack is exhausted or broken")?;
         }
         Ok(())
     }
@@ -135,7 +122,5 @@ impl core::fmt::Display for Crash<'_> {
 
 /// Tells of it and ends.
 pub(crate) fn crash(crash: Crash<'_>) -> ! {
-    let frame = crash.registers.get(29).copied().unwrap_or(0) as usize;
-    let pc = crash.elr;
-    hypervisor_crashed(&format_args!("{crash}"), frame, pc)
+    above::crashed(&crash, crash.registers[29], crash.elr)
 }

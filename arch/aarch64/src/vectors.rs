@@ -128,11 +128,7 @@ own_fault_common:                       // x0 = per-CPU block, x1 = kind, x1's o
 /// Calls what the hypervisor named for host interrupts.
 #[unsafe(no_mangle)]
 extern "C" fn own_interrupt_rust() {
-    IrqsOff::<Aarch64>::in_vector(|masked| {
-        if let Some(entry) = cpu::interrupt_entry() {
-            entry(masked);
-        }
-    });
+    IrqsOff::<Aarch64>::in_vector(|masked| cpu::INTERRUPTS.call(masked));
 }
 
 /// A fault in our own code: the registers, then the panic report.

@@ -128,6 +128,13 @@ impl Nesting {
             others_ready: Cell::new(true),
         }
     }
+    /// As on a CPU that begins (again).
+    pub fn restart(&self) {
+        self.irqs.set(0);
+        self.preempt_off.set(0);
+        self.resched.set(false);
+        self.others_ready.set(true);
+    }
     /// Living [`IrqsOff`] guards.
     pub fn irqs_off(&self) -> u32 {
         self.irqs.get() / GUARD

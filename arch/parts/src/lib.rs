@@ -4,12 +4,18 @@
 //! | module | subject |
 //! |---|---|
 //! | `own` | our own address space: memory at its physical address, guarded stacks, mapped registers |
+//! | `above` | what the binary defines: where the hypervisor begins, and where a crash ends |
 //! | [`blocks`] | the private blocks of all processors |
+//! | [`columns`] | registers in columns, for people |
 //! | [`console`] | the early console: one UART, polled |
 //! | [`guest_map`] | a guest's memory map, and its VMID |
 //! | `image` | where the parts of our own image lie |
+//! | [`loaded`] | whose registers are in a processor's hardware |
+//! | [`own_code`] | what interrupts call, a stack for emergencies, the way back along frames |
 //! | [`scale`] | from a counter's ticks to nanoseconds and back |
+//! | [`stack`] | threads that do not run |
 //! | [`tags`] | the numbers (VMIDs) that tell guests' translations apart |
+//! | [`tree`] | the device tree that a boot loader left in memory |
 #![no_std]
 #![expect(unsafe_code, reason = "parts of the privileged layer: page tables, registers of the early console")]
 
@@ -17,15 +23,22 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+#[cfg(target_os = "none")]
+pub mod above;
 pub mod blocks;
+pub mod columns;
 pub mod console;
 pub mod guest_map;
 #[cfg(target_os = "none")]
 pub mod image;
+pub mod loaded;
 #[cfg(target_os = "none")]
 pub mod own;
+pub mod own_code;
 pub mod scale;
+pub mod stack;
 pub mod tags;
+pub mod tree;
 
 /// A walker's complaint in the contract's words.
 pub const fn told(error: isa_paging::MapError) -> arch_api::MapError {

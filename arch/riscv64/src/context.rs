@@ -4,13 +4,9 @@
 use core::arch::naked_asm;
 
 use arch_api::{Context, IrqsOff};
+use arch_parts::stack::{self, Saved};
 
 use crate::Riscv64;
-
-/// The stack pointer of a thread that does not run; everything else lies on its stack.
-#[derive(Debug)]
-#[repr(transparent)]
-pub struct Saved(usize);
 
 /// Words that [`switch`] keeps on the stack: ra, s0 to s11, and one for the alignment.
 const FRAME: usize = 14;
@@ -19,13 +15,11 @@ impl Context for Riscv64 {
     type Saved = Saved;
 
     unsafe fn prepare(stack_top: *mut u8, entry: extern "C-unwind" fn(usize) -> !, argument: usize) -> Saved {
-        let frame = stack_top.cast::<usize>().wrapping_sub(FRAME);
         let mut words = [0; FRAME];
         // ra, then s0 (no frame above), s1, s2.
         [words[0], words[2], words[3]] = [first_entry as *const () as usize, entry as usize, argument];
-        // SAFETY: the caller owns the memory below `stack_top`, which is 16-byte aligned.
-        unsafe { core::ptr::copy_nonoverlapping(words.as_ptr(), frame, FRAME) };
-        Saved(frame as usize)
+        // SAFETY: the caller's promise.
+        unsafe { stack::lay(stack_top, words) }
     }
 
     #[inline]

@@ -1,12 +1,13 @@
 //! One processor: its block of private data, its interrupt mask, its identity, and how a crash is told.
 
 use alloc::boxed::Box;
-use core::cell::{Cell, UnsafeCell};
+use core::cell::Cell;
 use core::fmt;
-use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use arch_api::{Boot, Cpu, CpuId, IrqEntry, IrqsOff, Nesting};
 use arch_parts::blocks::{Block, Blocks};
+use arch_parts::own_code::{EmergencyStack, Interrupts, walk};
 use arch_parts::{console, image};
 use isa_rv::extensions::{Extension, Extensions};
 
@@ -15,9 +16,6 @@ use crate::guest::Loaded;
 use crate::local::Local;
 use crate::processors::BeginCell;
 use crate::{Riscv64, sbi};
-
-/// Bytes of the stack on which a broken CPU tells its story.
-const EMERGENCY_STACK: usize = 8192;
 
 /// What belongs to one CPU; `tp` holds its address.
 #[repr(C)]
@@ -37,7 +35,7 @@ pub(crate) struct PerCpu {
     pub(crate) loaded: Loaded,
     /// What the CPU begins with; nothing for the boot CPU.
     pub(crate) begin: BeginCell,
-    emergency_stack: UnsafeCell<[u8; EMERGENCY_STACK]>,
+    emergency_stack: &'static EmergencyStack,
 }
 
 // SAFETY: only the CPU that it belongs to reaches a block, with interrupts masked (`this`). What others reach is
@@ -45,7 +43,7 @@ pub(crate) struct PerCpu {
 unsafe impl Sync for PerCpu {}
 
 impl PerCpu {
-    const fn with(id: CpuId) -> Self {
+    const fn with(id: CpuId, emergency_stack: &'static EmergencyStack) -> Self {
         Self {
             emergency_stack_top: Cell::new(0),
             spill: [const { Cell::new(0) }; 2],
@@ -56,19 +54,15 @@ impl PerCpu {
             local: Local::new(),
             loaded: Loaded::none(),
             begin: BeginCell::new(),
-            emergency_stack: UnsafeCell::new([0; EMERGENCY_STACK]),
+            emergency_stack,
         }
     }
 
     /// As before the CPU began: nothing masked by a guard, nobody loaded.
     pub(crate) fn reset(&self) {
-        let top = self.emergency_stack.get() as usize + EMERGENCY_STACK;
-        self.emergency_stack_top.set(top & !15);
+        self.emergency_stack_top.set(self.emergency_stack.top());
         self.fixup.set(0);
-        self.nesting.exchange(0, false);
-        self.nesting.preempt_off().set(0);
-        self.nesting.resched().set(false);
-        self.nesting.others_ready().set(true);
+        self.nesting.restart();
         self.local.reset();
     }
 }
@@ -81,14 +75,15 @@ impl Block for PerCpu {
         self.hart.get()
     }
     fn new(id: CpuId, hardware_id: u64) -> Option<Box<Self>> {
-        let block = Box::new(Self::with(id));
+        let block = Box::new(Self::with(id, EmergencyStack::leaked()));
         block.hart.set(hardware_id);
         Some(block)
     }
 }
 
 /// The boot CPU's block: the one that exists before there is memory to allocate.
-static BOOT_CPU: PerCpu = PerCpu::with(CpuId(0));
+static BOOT_CPU: PerCpu = PerCpu::with(CpuId(0), &BOOT_EMERGENCY_STACK);
+static BOOT_EMERGENCY_STACK: EmergencyStack = EmergencyStack::new();
 
 /// The blocks of all CPUs.
 pub(crate) static BLOCKS: Blocks<PerCpu> = Blocks::new();
@@ -99,8 +94,8 @@ pub(crate) fn others() -> bool {
     BLOCKS.count() > 1
 }
 
-/// What the interrupt vector calls: an `IrqEntry<Riscv64>`.
-static ENTRY: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
+/// What the interrupt vector calls.
+pub(crate) static INTERRUPTS: Interrupts<Riscv64> = Interrupts::new();
 /// [`Extensions::bits`] of the boot hart.
 static EXTENSIONS: AtomicU64 = AtomicU64::new(0);
 
@@ -137,14 +132,6 @@ pub(crate) fn this(_masked: &IrqsOff<Riscv64>) -> &'static PerCpu {
     // SAFETY: `start` set `tp` to a static block before anything could ask. Interrupts are masked, so the
     // CPU stays the same while the caller holds the proof.
     unsafe { &*block() }
-}
-
-/// What the interrupt vector calls.
-#[inline(always)]
-pub(crate) fn interrupt_entry() -> Option<IrqEntry<Riscv64>> {
-    let entry = ENTRY.load(Ordering::Acquire);
-    // SAFETY: only `on_interrupt` stores here, and only values of this type; null is `None`.
-    unsafe { core::mem::transmute::<*mut (), Option<IrqEntry<Riscv64>>>(entry) }
 }
 
 impl Cpu for Riscv64 {
@@ -195,7 +182,7 @@ impl Cpu for Riscv64 {
     }
 
     fn on_interrupt(entry: IrqEntry<Self>) {
-        ENTRY.store(entry as *mut (), Ordering::Release);
+        INTERRUPTS.set(entry);
     }
 }
 
@@ -226,22 +213,14 @@ impl Boot for Riscv64 {
 
     /// Walks the chain of frame records from `frame` up (RISC-V ELF psABI, "Frame Pointer Convention": the
     /// return address and the caller's frame pointer lie right below where it points).
-    fn backtrace_from(mut frame: usize, frames: usize, symbol: &mut dyn FnMut(usize)) {
-        for _ in 0..frames {
-            if frame < 16 || frame & 7 != 0 || !is_readable(frame - 16) || !is_readable(frame - 8) {
-                return;
-            }
+    fn backtrace_from(frame: usize, frames: usize, symbol: &mut dyn FnMut(usize)) {
+        let record = |frame: usize| {
+            let at = frame.checked_sub(16)?;
+            let readable = is_readable(at) && is_readable(at + 8);
             // SAFETY: the addresses are mapped for reading, as a probe just said.
-            let [next, back] = unsafe { core::ptr::read_volatile((frame - 16) as *const [usize; 2]) };
-            if back == 0 {
-                return;
-            }
-            symbol(back);
-            if next <= frame {
-                return;
-            }
-            frame = next;
-        }
+            readable.then(|| unsafe { core::ptr::read_volatile(at as *const [usize; 2]) })
+        };
+        walk(frame, frames, record, symbol);
     }
 
     fn symbols() -> &'static [u8] {

@@ -43,7 +43,6 @@ mod sbi;
 mod start;
 mod traps;
 
-pub use context::Saved;
 pub use guest::{GStage, VirtualCpu};
 
 /// The architecture, as [`arch_api`] knows it.

@@ -1,45 +1,24 @@
 //! From the first Rust function to the hypervisor's own, and what a crash prints.
 
-use addr::{Hpa, Span};
-use arch_api::StartInfo;
-use arch_parts::{console, image};
+use arch_parts::columns::Columns;
+use arch_parts::{above, console, tree};
 use fdt::Early;
 use isa_rv::cause;
 use isa_rv::extensions::{Extension, Extensions};
 
 use crate::{clock, cpu, sbi};
 
-unsafe extern "Rust" {
-    /// Where the hypervisor begins; the binary defines it.
-    safe fn hypervisor_main(info: StartInfo) -> !;
-    /// What a crash of our own ends in; the binary defines it.
-    safe fn hypervisor_crashed(what: &core::fmt::Arguments<'_>, frame: usize, pc: usize) -> !;
-}
-
-/// Bytes of a device tree that are looked at before its header told its size.
-const HEADER: usize = 64;
 /// The largest device tree that is taken: what Linux maps for one.
 const LARGEST_TREE: usize = 4 << 20;
 
 /// Called by the head with nothing translated, on the boot stack. `has_h` is not zero when the hypervisor's
 /// registers are there.
 #[unsafe(no_mangle)]
-extern "C" fn start_rust(hart: u64, tree: u64, image_at: u64, has_h: u64) -> ! {
+extern "C" fn start_rust(hart: u64, tree: u64, image: u64, has_h: u64) -> ! {
     cpu::start(hart);
     sbi::start();
-    let fdt: &'static [u8] = if tree != 0 && tree & 7 == 0 {
-        // SAFETY: the boot protocol: a1 is a device tree; nobody writes it.
-        let header = unsafe { core::slice::from_raw_parts(tree as *const u8, HEADER) };
-        match fdt::total_size(header) {
-            Ok(size) if size <= LARGEST_TREE => {
-                // SAFETY: as above, with the size that its header tells.
-                unsafe { core::slice::from_raw_parts(tree as *const u8, size) }
-            }
-            _ => &[],
-        }
-    } else {
-        &[]
-    };
+    // SAFETY: the boot protocol: a1 is a device tree, which nobody writes. Nothing is translated.
+    let fdt = unsafe { tree::at(tree, LARGEST_TREE) };
     if let Some(found) = console::find(fdt) {
         // SAFETY: nothing is translated, so registers are seen where they are; `paging` maps them so, too.
         unsafe { console::start(found) };
@@ -59,13 +38,7 @@ extern "C" fn start_rust(hart: u64, tree: u64, image_at: u64, has_h: u64) -> ! {
             cpu::stop();
         }
     }
-    let length = image::limit() as u64 - image_at;
-    let image = match Span::<Hpa>::new(Hpa::new(image_at), length) {
-        Some(image) => image,
-        // The end of an image lies above its start.
-        None => unreachable!(),
-    };
-    hypervisor_main(StartInfo { fdt, image })
+    above::begin(fdt, image)
 }
 
 /// What the tree says of the hart that started, and of time. Extensions that a hart's node does not say in one
@@ -114,10 +87,11 @@ const NAMES: [&str; 32] = [
 
 /// Prints general-purpose registers, three in a line.
 pub(crate) fn show_registers(out: &mut dyn core::fmt::Write, registers: &[u64; 32]) -> core::fmt::Result {
-    for (n, (name, value)) in NAMES.iter().zip(registers).enumerate().skip(1) {
-        write!(out, "{name:>6}=0x{value:016x}{}", if n % 3 == 0 { "\n" } else { "" })?;
+    let mut columns = Columns::new(out, 3, 6);
+    for (name, value) in NAMES.iter().zip(registers).skip(1) {
+        columns.put(name, *value);
     }
-    out.write_str("\n")
+    columns.end()
 }
 
 impl core::fmt::Display for Crash<'_> {
@@ -140,7 +114,5 @@ impl core::fmt::Display for Crash<'_> {
 
 /// Tells of it and ends.
 pub(crate) fn crash(crash: Crash<'_>) -> ! {
-    let frame = crash.registers.get(8).copied().unwrap_or(0) as usize;
-    let pc = crash.pc;
-    hypervisor_crashed(&format_args!("{crash}"), frame, pc)
+    above::crashed(&crash, crash.registers[8], crash.pc)
 }

@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
 
 use arch_api::{GuestPort, Held, IrqSlot, SlotState, VirtualInterface};
 
-use super::Loaded;
+use crate::cpu::PerCpu;
 use crate::icc;
 use crate::registers::{get, isb, set};
 
@@ -50,7 +50,7 @@ fn gich_write(offset: usize, value: u64) {
     unsafe { core::ptr::write_volatile(gich(offset), value as u32) }
 }
 
-pub(super) fn use_interface(own: &Loaded, interface: VirtualInterface) {
+pub(super) fn use_interface(own: &PerCpu, interface: VirtualInterface) {
     let (kind, timer, set_active, clear_active) = match interface {
         VirtualInterface::Processor { timer, set_active, clear_active } => {
             let vtr = get!("S3_4_C12_C11_1"); // ICH_VTR_EL2
@@ -139,7 +139,7 @@ pub(super) fn are_processors() -> bool {
 
 /// This CPU's interrupt of the guests' virtual timer was left active for a guest: makes that so in the
 /// hardware, or not so any more. `own` is this CPU's.
-pub(super) fn set_timer_active(own: &Loaded, active: bool) {
+pub(super) fn set_timer_active(own: &PerCpu, active: bool) {
     let [set, clear] = own.timer_active.get();
     let address = if active { set } else { clear };
     if address != 0 {

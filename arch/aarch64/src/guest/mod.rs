@@ -22,8 +22,6 @@ mod space;
 mod state;
 mod vcpu;
 
-use core::cell::Cell;
-
 pub(crate) use hcr::HCR_HOST;
 pub use space::Stage2;
 pub(crate) use vcpu::State;
@@ -35,24 +33,7 @@ use crate::registers::{get, isb, set};
 use crate::{Aarch64, cpu, icc};
 
 /// Whose registers are in a CPU's hardware.
-#[derive(Debug)]
-pub(crate) struct Loaded {
-    state: Cell<*mut State>,
-    /// The virtual interface rang: look at the list registers before the next entry.
-    rang: Cell<bool>,
-    /// Where this CPU's virtual timer interrupt is made active, and inactive; 0 before that is known.
-    timer_active: Cell<[usize; 2]>,
-}
-
-impl Loaded {
-    pub(crate) const fn none() -> Self {
-        Self {
-            state: Cell::new(core::ptr::null_mut()),
-            rang: Cell::new(false),
-            timer_active: Cell::new([0; 2]),
-        }
-    }
-}
+pub(crate) type Loaded = arch_parts::loaded::Loaded<State>;
 
 /// CPTR_EL2 of the non-VHE form (DDI 0487, D24.2.34): its reserved ones, traps for SVE, SME, trace and
 /// the activity monitors; none for the vector registers, which are switched with the guest.
@@ -99,7 +80,7 @@ impl Virt for Aarch64 {
     }
 
     fn use_interface(masked: &IrqsOff<Self>, interface: VirtualInterface) {
-        lists::use_interface(&cpu::this(masked).loaded, interface);
+        lists::use_interface(cpu::this(masked), interface);
     }
 
     fn evict(masked: &IrqsOff<Self>) {
@@ -116,9 +97,8 @@ impl Virt for Aarch64 {
     }
 
     fn guest_timer_rang(masked: &IrqsOff<Self>, irq: u32) -> bool {
-        let state = cpu::this(masked).loaded.state.get();
         // SAFETY: a state is unloaded before it goes, on this CPU with interrupts masked (`unload`).
-        match unsafe { state.as_mut() } {
+        match unsafe { cpu::this(masked).loaded.get() } {
             Some(state) => {
                 state.timer_rang(irq);
                 true

@@ -6,6 +6,7 @@ use core::fmt;
 use arch_api::{
     Call, Exit, GuestCpu, GuestFault, GuestPort, GuestProfile, IrqsOff, Nanos, PowerOn, Read, Write,
 };
+use arch_parts::columns::Columns;
 use atomic::{Arc, AtomicU8, Ordering};
 use isa_a64::pstate::{Aborted, Kind, Pstate, Taker, UNDEFINED, abort_syndrome, inject};
 
@@ -18,6 +19,7 @@ use super::{abort, lists, settle, timer_deadline};
 use crate::Aarch64;
 use crate::cpu::{self, PerCpu};
 use crate::registers::{get, isb, set};
+use crate::start::show_registers;
 
 /// ENABLE, IMASK and ISTATUS of CNTV_CTL_EL0.
 const CONDITION: u64 = 0b111;
@@ -71,7 +73,7 @@ impl fmt::Debug for State {
 
 impl State {
     fn is_loaded(&self, cpu: &PerCpu) -> bool {
-        core::ptr::eq(cpu.loaded.state.get(), self)
+        cpu.loaded.is(self)
     }
 
     /// The guest's own timer rang: see `Virt::guest_timer_rang`.
@@ -89,7 +91,7 @@ impl State {
     #[cold]
     fn load(&mut self, cpu: &PerCpu, space: &Stage2, masked: &IrqsOff<Aarch64>) {
         // SAFETY: who is loaded lives: its drop unloads it, on this CPU with interrupts masked.
-        if let Some(other) = unsafe { cpu.loaded.state.get().as_mut() } {
+        if let Some(other) = unsafe { cpu.loaded.get() } {
             other.unload(cpu);
         }
         space.load(self.profile.index, cpu.id, masked);
@@ -104,20 +106,20 @@ impl State {
             set!("hcr_el2", self.hcr);
             self.lists.load();
             if self.timer_active {
-                lists::set_timer_active(&cpu.loaded, true);
+                lists::set_timer_active(cpu, true);
             }
             self.timer.load();
         }
         isb();
         cpu.loaded.rang.set(core::mem::take(&mut self.lists_rang));
-        cpu.loaded.state.set(self);
+        cpu.loaded.put(self);
     }
 
     /// Takes whoever is in the hardware of `cpu`, which is this one, out of it. No translation of a guest is
     /// left to be walked.
     pub(super) fn evict(cpu: &PerCpu) {
         // SAFETY: as in `load`.
-        if let Some(state) = unsafe { cpu.loaded.state.get().as_mut() } {
+        if let Some(state) = unsafe { cpu.loaded.get() } {
             state.unload(cpu);
         }
         // SAFETY: no guest runs until the next one is loaded.
@@ -143,7 +145,7 @@ impl State {
         self.release_timer_irq(cpu);
         // SAFETY: no guest runs until the next one is loaded.
         unsafe { set!("hcr_el2", HCR_HOST) };
-        cpu.loaded.state.set(core::ptr::null_mut());
+        cpu.loaded.clear();
         if self.waiting
             && let Some(at) = timer_deadline(self.timer.control, self.timer.compare)
         {
@@ -154,7 +156,7 @@ impl State {
     /// The host interrupt behind the guest's timer stays active only as long as the guest is loaded.
     fn release_timer_irq(&mut self, cpu: &PerCpu) {
         if self.timer_active {
-            lists::set_timer_active(&cpu.loaded, false);
+            lists::set_timer_active(cpu, false);
             // The guest ended it meanwhile if it is neither in its hands nor still to be given to it.
             self.timer_active = self.timer_undelivered || self.lists.holds_link();
         }
@@ -165,7 +167,7 @@ impl State {
         let rang = cpu.loaded.rang.replace(false);
         self.lists.look();
         if self.timer_active && get!("cntv_ctl_el0") & CONDITION != RINGS && self.lists.link_waits() {
-            lists::set_timer_active(&cpu.loaded, false);
+            lists::set_timer_active(cpu, false);
             self.take_timer_back();
         }
         self.timer_undelivered &= !self.lists.exchange(&*self.port, rang);
@@ -459,18 +461,12 @@ impl GuestCpu for VirtualCpu {
             el1.save();
         }
         drop(masked);
-        for (n, x) in state.gprs.x.iter().enumerate() {
-            write!(out, "   X{n:02}=0x{x:016x}{}", if n % 3 == 2 { "\n" } else { "" })?;
-        }
-        writeln!(out, "\n    PC=0x{:016x}   PSTATE=0x{:08x}", state.gprs.pc, state.gprs.pstate)?;
+        show_registers(out, &state.gprs.x)?;
+        writeln!(out, "    PC=0x{:016x}   PSTATE=0x{:08x}", state.gprs.pc, state.gprs.pstate)?;
+        let mut columns = Columns::new(out, 2, 18);
+        el1.each(|name, value| columns.put(name, value));
+        columns.end()?;
         let mut result = Ok(());
-        let mut n = 0;
-        el1.each(|name, value| {
-            n += 1;
-            let end = if n % 2 == 0 { "\n" } else { "" };
-            result = result.and_then(|()| write!(out, "   {name:>15}=0x{value:016x}{end}"));
-        });
-        result?;
         state.lists.each(|slot| {
             result = result.and_then(|()| {
                 writeln!(out, "   interrupt {} priority {:#04x} {:?}", slot.id, slot.priority, slot.state)

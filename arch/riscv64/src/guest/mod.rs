@@ -16,8 +16,6 @@ mod settle;
 mod state;
 mod vcpu;
 
-use core::cell::Cell;
-
 pub use gstage::GStage;
 pub(crate) use vcpu::State;
 pub use vcpu::VirtualCpu;
@@ -30,18 +28,7 @@ use crate::csr::{hstatus, pending, set};
 use crate::{Riscv64, cpu};
 
 /// Whose registers are in a CPU's hardware.
-#[derive(Debug)]
-pub(crate) struct Loaded {
-    state: Cell<*mut State>,
-    /// The virtual interface rang: exchange before the next entry.
-    rang: Cell<bool>,
-}
-
-impl Loaded {
-    pub(crate) const fn none() -> Self {
-        Self { state: Cell::new(core::ptr::null_mut()), rang: Cell::new(false) }
-    }
-}
+pub(crate) type Loaded = arch_parts::loaded::Loaded<State>;
 
 /// Exceptions that a guest takes itself (`hedeleg`): all that are its own affair. Not its calls, guest-page
 /// faults and virtual instructions.

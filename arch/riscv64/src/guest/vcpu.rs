@@ -7,6 +7,7 @@ use arch_api::{
     Call, Clock, Exit, GuestCpu, GuestFault, GuestPort, GuestProfile, Held, IrqsOff, Nanos, PowerOn, Read,
     Write,
 };
+use arch_parts::columns::Columns;
 use atomic::{Arc, AtomicU8, Ordering};
 use isa_rv::cause;
 use isa_rv::extensions::Extension;
@@ -74,14 +75,14 @@ fn has_sstc() -> bool {
 
 impl State {
     fn is_loaded(&self, cpu: &PerCpu) -> bool {
-        core::ptr::eq(cpu.loaded.state.get(), self)
+        cpu.loaded.is(self)
     }
 
     /// Into the hardware, in place of whoever is there.
     #[cold]
     fn load(&mut self, cpu: &PerCpu, space: &GStage, masked: &IrqsOff<Riscv64>) {
         // SAFETY: who is loaded lives: its drop unloads it, on this CPU with interrupts masked.
-        if let Some(other) = unsafe { cpu.loaded.state.get().as_mut() } {
+        if let Some(other) = unsafe { cpu.loaded.get() } {
             other.unload(cpu);
         }
         space.load(self.profile.index, cpu.id, masked);
@@ -98,7 +99,7 @@ impl State {
         }
         self.gprs.sstatus = self.gprs.sstatus & !(sstatus::FS | sstatus::VS) | self.units.clean();
         cpu.loaded.rang.set(false);
-        cpu.loaded.state.set(self);
+        cpu.loaded.put(self);
     }
 
     /// Out of the hardware.
@@ -118,14 +119,14 @@ impl State {
                 set!("vstimecmp", u64::MAX);
             }
         }
-        cpu.loaded.state.set(core::ptr::null_mut());
+        cpu.loaded.clear();
     }
 
     /// Takes whoever is in the hardware of `cpu`, which is this one, out of it. No translation of a guest is
     /// left to be walked.
     pub(super) fn evict(cpu: &PerCpu) {
         // SAFETY: as in `load`.
-        if let Some(state) = unsafe { cpu.loaded.state.get().as_mut() } {
+        if let Some(state) = unsafe { cpu.loaded.get() } {
             state.unload(cpu);
         }
         gstage::unload();
@@ -478,14 +479,9 @@ impl GuestCpu for VirtualCpu {
         show_registers(out, &state.gprs.x)?;
         let mode = if state.gprs.sstatus & sstatus::SPP != 0 { "VS" } else { "VU" };
         writeln!(out, "    PC=0x{:016x}   MODE={mode}   HVIP=0x{:03x}", state.gprs.pc, state.wires)?;
-        let mut result = Ok(());
-        let mut n = 0;
-        vs.each(|name, value| {
-            n += 1;
-            let end = if n % 2 == 0 { "\n" } else { "" };
-            result = result.and_then(|()| write!(out, "   {name:>15}=0x{value:016x}{end}"));
-        });
-        result
+        let mut columns = Columns::new(out, 2, 18);
+        vs.each(|name, value| columns.put(name, value));
+        columns.end()
     }
 
     fn pc(&self) -> u64 {
