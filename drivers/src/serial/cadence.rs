@@ -1,17 +1,9 @@
 //! The Cadence UART of Zynq and Zynq UltraScale+ (UG1085 chapter 21; registers in UG1087), as a character
 //! device. Speed and clock stay as the firmware set them.
 
-use alloc::boxed::Box;
-use alloc::string::String;
-
-use atomic::Arc;
-use host_irq::{Line, Outcome};
 use host_mmio::Window;
-use host_sync::{IrqOff, Spin};
-use vio::Listener;
-use vio::chardev::{self, CharDevice};
 
-use super::inbox::Inbox;
+use super::port::{self, Uart};
 use crate::{Declined, Driver, Node, Running, Stage};
 
 pub(crate) const DRIVER: Driver = Driver {
@@ -44,93 +36,47 @@ mod reg {
     pub(super) const INT_ALL: u32 = 0x1fff;
 }
 
-struct Cadence {
-    name: String,
-    registers: Spin<Window, IrqOff>,
-    inbox: Inbox,
-}
-
-struct Started {
-    _line: Line,
-    uart: Arc<Cadence>,
-}
+struct Cadence(Window);
 
 fn start(node: &Node<'_>) -> Result<Running, Declined> {
-    let registers = node.window(0)?;
-    let irq = node.irq(0)?;
-    set_up(&registers);
-    let uart =
-        Arc::new(Cadence { name: node.name().into(), registers: Spin::new(registers), inbox: Inbox::new() });
-    let handler = uart.clone();
-    let line = irq.on(
-        node.name(),
-        Box::new(move |_, _| {
-            handler.received();
-            Outcome::Done
-        }),
-    )?;
-    uart.registers.lock().write32(reg::INTERRUPT_ENABLE, reg::INT_RECEIVE);
-    chardev::publish(uart.clone());
-    Ok(Box::new(Started { _line: line, uart }))
+    port::start(node, Cadence(node.window(0)?))
 }
 
-fn set_up(registers: &Window) {
-    registers.write32(reg::INTERRUPT_DISABLE, reg::INT_ALL);
-    registers.write32(reg::RECEIVE_LEVEL, 1);
-    // Four bit times are one unit: after ten, what stays below the level is announced too.
-    registers.write32(reg::RECEIVE_TIMEOUT, 10);
-    registers.write32(reg::CONTROL, reg::CONTROL_ON | reg::CONTROL_RESTART);
-    registers.write32(reg::INTERRUPT_STATUS, reg::INT_ALL);
-}
+impl Uart for Cadence {
+    // The level is a state: cleared while bytes are there, it is raised again at once. So the second round clears it
+    // for good, and takes what came between.
+    const ROUNDS: usize = 2;
 
-impl Cadence {
-    fn received(&self) {
-        // The level is a state: cleared while bytes are there, it is raised again at once. So the second
-        // round clears it for good, and takes what came between.
-        for _ in 0..2 {
-            self.registers.lock().write32(reg::INTERRUPT_STATUS, reg::INT_RECEIVE);
-            self.inbox.fill(|| {
-                let registers = self.registers.lock();
-                if registers.read32(reg::STATUS) & reg::STATUS_RECEIVE_EMPTY != 0 {
-                    return None;
-                }
-                Some(registers.read32(reg::FIFO) as u8)
-            });
+    fn set_up(&self) {
+        let Self(registers) = self;
+        registers.write32(reg::INTERRUPT_DISABLE, reg::INT_ALL);
+        registers.write32(reg::RECEIVE_LEVEL, 1);
+        // Four bit times are one unit: after ten, what stays below the level is announced too.
+        registers.write32(reg::RECEIVE_TIMEOUT, 10);
+        registers.write32(reg::CONTROL, reg::CONTROL_ON | reg::CONTROL_RESTART);
+        registers.write32(reg::INTERRUPT_STATUS, reg::INT_ALL);
+    }
+
+    fn set_interrupts(&self, on: bool) {
+        if on {
+            self.0.write32(reg::INTERRUPT_ENABLE, reg::INT_RECEIVE);
+        } else {
+            self.0.write32(reg::INTERRUPT_DISABLE, reg::INT_ALL);
         }
     }
-}
 
-impl CharDevice for Cadence {
-    fn name(&self) -> &str {
-        &self.name
+    fn acknowledge(&self) {
+        self.0.write32(reg::INTERRUPT_STATUS, reg::INT_RECEIVE);
     }
 
-    fn write(&self, bytes: &[u8]) -> usize {
-        let registers = self.registers.lock();
-        let mut sent = 0;
-        for byte in bytes.iter().take(super::BURST) {
-            if registers.read32(reg::STATUS) & reg::STATUS_TRANSMIT_FULL != 0 {
-                break;
-            }
-            registers.write32(reg::FIFO, u32::from(*byte));
-            sent += 1;
-        }
-        sent
+    fn receive(&self) -> Option<u8> {
+        let is_empty = self.0.read32(reg::STATUS) & reg::STATUS_RECEIVE_EMPTY != 0;
+        if is_empty { None } else { Some(self.0.read32(reg::FIFO) as u8) }
     }
 
-    fn read(&self, into: &mut [u8]) -> usize {
-        self.inbox.read(into)
-    }
-
-    fn set_listener(&self, listener: Option<Arc<dyn Listener>>) {
-        self.inbox.set_listener(listener);
-    }
-}
-
-impl Drop for Started {
-    fn drop(&mut self) {
-        self.uart.registers.lock().write32(reg::INTERRUPT_DISABLE, reg::INT_ALL);
-        chardev::withdraw(&self.uart.name);
+    fn send(&self, bytes: &[u8]) -> usize {
+        let is_full = || self.0.read32(reg::STATUS) & reg::STATUS_TRANSMIT_FULL != 0;
+        super::each(bytes, is_full, |byte| self.0.write32(reg::FIFO, byte.into()))
     }
 }
 
@@ -139,17 +85,16 @@ mod tests {
     use alloc::vec::Vec;
 
     use host_mmio::fake::Registers;
-    use host_sync::Spin;
     use vio::chardev::CharDevice;
 
-    use super::{Cadence, Inbox, reg, set_up};
+    use super::port::Port;
+    use super::{Cadence, Uart, reg};
 
     #[test]
     fn it_receives_and_sends_through_its_fifo() {
         let registers = Registers::new(0x1000);
-        let uart =
-            Cadence { name: "uart".into(), registers: Spin::new(registers.window()), inbox: Inbox::new() };
-        set_up(&registers.window());
+        Cadence(registers.window()).set_up();
+        let uart = Port::new("uart", Cadence(registers.window()));
         registers.take_log();
         let empty = u64::from(reg::STATUS_RECEIVE_EMPTY);
         registers.script(reg::STATUS, &[0, 0, empty, empty, 0, u64::from(reg::STATUS_TRANSMIT_FULL)]);

@@ -2,18 +2,10 @@
 //! the firmware set it. Where registers are and how wide accesses have to be, the node says (`reg-offset`, `reg-shift`,
 //! `reg-io-width`).
 
-use alloc::boxed::Box;
-use alloc::string::String;
-
-use atomic::Arc;
-use host_irq::{Line, Outcome};
 use host_mmio::Window;
-use host_sync::{IrqOff, Spin};
 use isa_uart::{self as uart, DEPTH, Spacing, fcr, ier, lcr, lsr, mcr};
-use vio::Listener;
-use vio::chardev::{self, CharDevice};
 
-use super::inbox::Inbox;
+use super::port::{self, Uart};
 use crate::{Declined, Driver, Node, Running, Stage};
 
 pub(crate) const DRIVER: Driver = Driver {
@@ -32,36 +24,8 @@ struct Registers {
     wide: bool,
 }
 
-struct Ns16550 {
-    name: String,
-    /// Held while bytes go into the transmit FIFO: at most as many as it has room for.
-    registers: Spin<Registers, IrqOff>,
-    inbox: Inbox,
-}
-
-/// Dropped from the front: silent first, then unlisted.
-struct Started {
-    _line: Line,
-    uart: Arc<Ns16550>,
-}
-
 fn start(node: &Node<'_>) -> Result<Running, Declined> {
-    let registers = Registers::of(node)?;
-    let irq = node.irq(0)?;
-    registers.set_up();
-    let uart =
-        Arc::new(Ns16550 { name: node.name().into(), registers: Spin::new(registers), inbox: Inbox::new() });
-    let handler = uart.clone();
-    let line = irq.on(
-        node.name(),
-        Box::new(move |_, _| {
-            handler.received();
-            Outcome::Done
-        }),
-    )?;
-    uart.registers.lock().write(uart::IER, ier::RECEIVED);
-    chardev::publish(uart.clone());
-    Ok(Box::new(Started { _line: line, uart }))
+    port::start(node, Registers::of(node)?)
 }
 
 impl Registers {
@@ -96,7 +60,9 @@ impl Registers {
             self.window.write8(at, value);
         }
     }
+}
 
+impl Uart for Registers {
     fn set_up(&self) {
         self.write(uart::IER, 0);
         self.write(uart::LCR, lcr::BITS_8);
@@ -104,53 +70,22 @@ impl Registers {
         self.write(uart::FCR, fcr::ENABLE | 2 << 6);
         self.write(uart::MCR, mcr::DTR | mcr::RTS | mcr::OUT2);
     }
-}
 
-impl Ns16550 {
-    fn received(&self) {
-        self.inbox.fill(|| {
-            let registers = self.registers.lock();
-            if registers.read(uart::LSR) & lsr::READY == 0 {
-                return None;
-            }
-            // A character with an error is delivered as it came.
-            Some(registers.read(uart::DATA))
-        });
-    }
-}
-
-impl CharDevice for Ns16550 {
-    fn name(&self) -> &str {
-        &self.name
+    fn set_interrupts(&self, on: bool) {
+        self.write(uart::IER, if on { ier::RECEIVED } else { 0 });
     }
 
-    fn write(&self, bytes: &[u8]) -> usize {
-        let registers = self.registers.lock();
+    fn receive(&self) -> Option<u8> {
+        let is_there = self.read(uart::LSR) & lsr::READY != 0;
+        if is_there { Some(self.read(uart::DATA)) } else { None }
+    }
+
+    fn send(&self, bytes: &[u8]) -> usize {
         // An empty FIFO is all that the status tells: then as many fit as it holds.
-        if registers.read(uart::LSR) & lsr::EMPTY == 0 {
+        if self.read(uart::LSR) & lsr::EMPTY == 0 {
             return 0;
         }
-        let mut sent = 0;
-        for byte in bytes.iter().take(DEPTH) {
-            registers.write(uart::DATA, *byte);
-            sent += 1;
-        }
-        sent
-    }
-
-    fn read(&self, into: &mut [u8]) -> usize {
-        self.inbox.read(into)
-    }
-
-    fn set_listener(&self, listener: Option<Arc<dyn Listener>>) {
-        self.inbox.set_listener(listener);
-    }
-}
-
-impl Drop for Started {
-    fn drop(&mut self) {
-        self.uart.registers.lock().write(uart::IER, 0);
-        chardev::withdraw(&self.uart.name);
+        super::each(bytes.get(..DEPTH).unwrap_or(bytes), || false, |byte| self.write(uart::DATA, byte))
     }
 }
 
@@ -160,19 +95,21 @@ mod tests {
 
     use arch::Width;
     use host_mmio::fake;
+    use vio::chardev::CharDevice;
 
+    use super::port::Port;
     use super::*;
 
-    fn device(registers: &fake::Registers, spacing: Spacing, wide: bool) -> Ns16550 {
-        let registers = Registers { window: registers.window(), spacing, wide };
-        Ns16550 { name: "uart".into(), registers: Spin::new(registers), inbox: Inbox::new() }
+    fn device(registers: &fake::Registers) -> Port<Registers> {
+        let spacing = Spacing::default();
+        Port::new("uart", Registers { window: registers.window(), spacing, wide: false })
     }
 
     #[test]
     fn an_empty_fifo_takes_sixteen_bytes_and_another_one_none() {
         let registers = fake::Registers::new(0x100);
         registers.script(uart::LSR, &[0, lsr::EMPTY.into()]);
-        let device = device(&registers, Spacing::default(), false);
+        let device = device(&registers);
         assert_eq!(device.write(&[b'.'; 20]), 0);
         assert_eq!(device.write(&[b'.'; 20]), 16);
         let sent = registers.writes().into_iter().filter(|(offset, _)| *offset == uart::DATA).count();
@@ -185,7 +122,7 @@ mod tests {
         let ready = u64::from(lsr::READY);
         registers.script(uart::LSR, &[ready, ready, 0]);
         registers.script(uart::DATA, &[b'o'.into(), b'k'.into()]);
-        let device = device(&registers, Spacing::default(), false);
+        let device = device(&registers);
         device.received();
         let mut bytes = [0; 8];
         assert_eq!(device.read(&mut bytes), 2);
@@ -195,8 +132,8 @@ mod tests {
     #[test]
     fn registers_are_where_the_node_says_and_as_wide() {
         let registers = fake::Registers::new(0x100);
-        let device = device(&registers, Spacing { offset: 0, shift: 2 }, true);
-        device.registers.lock().set_up();
+        let spacing = Spacing { offset: 0, shift: 2 };
+        Registers { window: registers.window(), spacing, wide: true }.set_up();
         let log: Vec<_> = registers.take_log();
         assert!(log.iter().all(|access| access.width == Width::B4 && access.offset % 4 == 0));
         assert_eq!(registers.get(uart::LCR << 2), lcr::BITS_8.into());

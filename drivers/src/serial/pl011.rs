@@ -1,17 +1,9 @@
 //! The PL011 UART (ARM DDI 0183), as a character device. Speed and clock stay as the firmware set them.
 
-use alloc::boxed::Box;
-use alloc::string::String;
-
 use arch::Cpu;
-use atomic::Arc;
-use host_irq::{Line, Outcome};
 use host_mmio::Window;
-use host_sync::{IrqOff, Spin};
-use vio::Listener;
-use vio::chardev::{self, CharDevice};
 
-use super::inbox::Inbox;
+use super::port::{self, Uart};
 use crate::{Declined, Driver, Node, Running, Stage};
 
 pub(crate) const DRIVER: Driver =
@@ -44,101 +36,48 @@ mod reg {
 /// Looks at BUSY, at most, before the UART is switched off to be set up.
 const PATIENCE: u32 = 1_000_000;
 
-struct Pl011 {
-    name: String,
-    /// Held while bytes go into the transmit FIFO: at most as many as it has room for.
-    registers: Spin<Window, IrqOff>,
-    inbox: Inbox,
-}
-
-/// Dropped from the front: silent first, then unlisted.
-struct Started {
-    _line: Line,
-    uart: Arc<Pl011>,
-}
+struct Pl011(Window);
 
 fn start(node: &Node<'_>) -> Result<Running, Declined> {
-    let registers = node.window(0)?;
-    let irq = node.irq(0)?;
-    set_up(&registers);
-    let uart =
-        Arc::new(Pl011 { name: node.name().into(), registers: Spin::new(registers), inbox: Inbox::new() });
-    let handler = uart.clone();
-    let line = irq.on(
-        node.name(),
-        Box::new(move |_, _| {
-            handler.received();
-            Outcome::Done
-        }),
-    )?;
-    uart.registers.lock().write32(reg::IMSC, reg::INT_RECEIVE);
-    chardev::publish(uart.clone());
-    Ok(Box::new(Started { _line: line, uart }))
+    port::start(node, Pl011(node.window(0)?))
 }
 
-fn set_up(registers: &Window) {
-    registers.write32(reg::IMSC, 0);
-    // 3.3.8: wait for the last character, then switch off, before LCR_H is written.
-    for _ in 0..PATIENCE {
-        if registers.read32(reg::FR) & reg::FR_BUSY == 0 {
-            break;
-        }
-        arch::Machine::relax();
-    }
-    let modem = registers.read32(reg::CR) & reg::CR_MODEM;
-    registers.write32(reg::CR, modem);
-    registers.write32(reg::LCR_H, reg::LCR_H_8N1_FIFO);
-    registers.write32(reg::IFLS, reg::IFLS_RECEIVE_HALF);
-    registers.write32(reg::ICR, reg::INT_ALL);
-    registers.write32(reg::CR, modem | reg::CR_ON);
-}
-
-impl Pl011 {
-    fn received(&self) {
-        // Acknowledged first: what arrives after the last look at the FIFO then interrupts again.
-        self.registers.lock().write32(reg::ICR, reg::INT_RECEIVE);
-        self.inbox.fill(|| {
-            let registers = self.registers.lock();
-            if registers.read32(reg::FR) & reg::FR_RXFE != 0 {
-                return None;
-            }
-            // The upper bits tell errors; a character with one is delivered as it came.
-            Some(registers.read32(reg::DR) as u8)
-        });
-    }
-}
-
-impl CharDevice for Pl011 {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn write(&self, bytes: &[u8]) -> usize {
-        let registers = self.registers.lock();
-        let mut sent = 0;
-        for byte in bytes.iter().take(super::BURST) {
-            if registers.read32(reg::FR) & reg::FR_TXFF != 0 {
+impl Uart for Pl011 {
+    fn set_up(&self) {
+        let Self(registers) = self;
+        registers.write32(reg::IMSC, 0);
+        // 3.3.8: wait for the last character, then switch off, before LCR_H is written.
+        for _ in 0..PATIENCE {
+            if registers.read32(reg::FR) & reg::FR_BUSY == 0 {
                 break;
             }
-            registers.write32(reg::DR, u32::from(*byte));
-            sent += 1;
+            arch::Machine::relax();
         }
-        sent
+        let modem = registers.read32(reg::CR) & reg::CR_MODEM;
+        registers.write32(reg::CR, modem);
+        registers.write32(reg::LCR_H, reg::LCR_H_8N1_FIFO);
+        registers.write32(reg::IFLS, reg::IFLS_RECEIVE_HALF);
+        registers.write32(reg::ICR, reg::INT_ALL);
+        registers.write32(reg::CR, modem | reg::CR_ON);
     }
 
-    fn read(&self, into: &mut [u8]) -> usize {
-        self.inbox.read(into)
+    fn set_interrupts(&self, on: bool) {
+        self.0.write32(reg::IMSC, if on { reg::INT_RECEIVE } else { 0 });
     }
 
-    fn set_listener(&self, listener: Option<Arc<dyn Listener>>) {
-        self.inbox.set_listener(listener);
+    fn acknowledge(&self) {
+        self.0.write32(reg::ICR, reg::INT_RECEIVE);
     }
-}
 
-impl Drop for Started {
-    fn drop(&mut self) {
-        self.uart.registers.lock().write32(reg::IMSC, 0);
-        chardev::withdraw(&self.uart.name);
+    fn receive(&self) -> Option<u8> {
+        let is_empty = self.0.read32(reg::FR) & reg::FR_RXFE != 0;
+        // The upper bits tell errors.
+        if is_empty { None } else { Some(self.0.read32(reg::DR) as u8) }
+    }
+
+    fn send(&self, bytes: &[u8]) -> usize {
+        let is_full = || self.0.read32(reg::FR) & reg::FR_TXFF != 0;
+        super::each(bytes, is_full, |byte| self.0.write32(reg::DR, byte.into()))
     }
 }
 
@@ -147,19 +86,19 @@ mod tests {
     use alloc::vec::Vec;
 
     use host_mmio::fake::Registers;
-    use host_sync::Spin;
     use vio::chardev::CharDevice;
 
-    use super::{Inbox, Pl011, reg, set_up};
+    use super::port::Port;
+    use super::{Pl011, Uart, reg};
 
-    fn uart(registers: &Registers) -> Pl011 {
-        Pl011 { name: "uart".into(), registers: Spin::new(registers.window()), inbox: Inbox::new() }
+    fn uart(registers: &Registers) -> Port<Pl011> {
+        Port::new("uart", Pl011(registers.window()))
     }
 
     #[test]
     fn it_is_switched_off_while_the_format_is_set() {
         let registers = Registers::new(0x1000);
-        set_up(&registers.window());
+        Pl011(registers.window()).set_up();
         let writes: Vec<_> = registers.take_log().into_iter().filter(|access| access.write).collect();
         let at = |offset| writes.iter().position(|access| access.offset == offset).unwrap();
         assert_eq!(writes[at(reg::CR)].value, 0);
