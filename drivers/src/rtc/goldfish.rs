@@ -1,14 +1,11 @@
 //! The Goldfish real-time clock (see `isa/goldfish`): nanoseconds since 1970 in 64 bits.
 
-use alloc::boxed::Box;
-use alloc::string::String;
-
-use atomic::Arc;
 use host_mmio::Window;
 use host_sync::{IrqOff, Spin};
 use isa_goldfish::{CLEAR_ALARM, CLEAR_INTERRUPT, IRQ_ENABLED, TIME_HIGH, TIME_LOW};
-use vio::rtc::{self, ClockError, RtcDevice};
+use vio::rtc::ClockError;
 
+use super::Clock;
 use crate::{Declined, Driver, Node, Running, Stage};
 
 pub(crate) const DRIVER: Driver = Driver {
@@ -21,31 +18,20 @@ pub(crate) const DRIVER: Driver = Driver {
 
 const SECOND: u64 = 1_000_000_000;
 
-struct Goldfish {
-    name: String,
-    /// Locked, since a time is two registers.
-    registers: Spin<Window, IrqOff>,
-}
-
-struct Started(Arc<Goldfish>);
+/// Locked, since a time is two registers.
+struct Goldfish(Spin<Window, IrqOff>);
 
 fn start(node: &Node<'_>) -> Result<Running, Declined> {
     let registers = node.window(0)?;
     registers.write32(IRQ_ENABLED, 0);
     registers.write32(CLEAR_ALARM, 1);
     registers.write32(CLEAR_INTERRUPT, 1);
-    let clock = Arc::new(Goldfish { name: node.name().into(), registers: Spin::new(registers) });
-    rtc::publish(clock.clone());
-    Ok(Box::new(Started(clock)))
+    Ok(super::publish(node, Goldfish(Spin::new(registers))))
 }
 
-impl RtcDevice for Goldfish {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
+impl Clock for Goldfish {
     fn time(&self) -> Result<u64, ClockError> {
-        let registers = self.registers.lock();
+        let registers = self.0.lock();
         // Reading the low half keeps the high one.
         let low = registers.read32(TIME_LOW);
         let high = registers.read32(TIME_HIGH);
@@ -56,16 +42,10 @@ impl RtcDevice for Goldfish {
         let nanos = seconds
             .checked_mul(SECOND)
             .ok_or(ClockError("it counts 64 bits of nanoseconds, up to the year 2554"))?;
-        let registers = self.registers.lock();
+        let registers = self.0.lock();
         registers.write32(TIME_HIGH, (nanos >> 32) as u32);
         registers.write32(TIME_LOW, nanos as u32);
         Ok(())
-    }
-}
-
-impl Drop for Started {
-    fn drop(&mut self) {
-        rtc::withdraw(&self.0.name);
     }
 }
 
@@ -78,7 +58,7 @@ mod tests {
     #[test]
     fn a_time_is_two_registers_in_an_order() {
         let registers = Registers::new(isa_goldfish::SIZE);
-        let clock = Goldfish { name: "rtc".into(), registers: Spin::new(registers.window()) };
+        let clock = Goldfish(Spin::new(registers.window()));
         let nanos = 1_700_000_000 * SECOND + 5;
         registers.set(TIME_LOW, nanos & 0xffff_ffff);
         registers.set(TIME_HIGH, nanos >> 32);

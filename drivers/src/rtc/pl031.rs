@@ -1,12 +1,9 @@
 //! The PL031 real-time clock (ARM DDI 0224): seconds since 1970 in 32 bits.
 
-use alloc::boxed::Box;
-use alloc::string::String;
-
-use atomic::Arc;
 use host_mmio::Window;
-use vio::rtc::{self, ClockError, RtcDevice};
+use vio::rtc::ClockError;
 
+use super::Clock;
 use crate::{Declined, Driver, Node, Running, Stage};
 
 pub(crate) const DRIVER: Driver =
@@ -20,56 +17,38 @@ mod reg {
     pub(super) const IMSC: u64 = 0x10;
 }
 
-struct Pl031 {
-    name: String,
-    registers: Window,
-}
-
-struct Started(Arc<Pl031>);
+struct Pl031(Window);
 
 fn start(node: &Node<'_>) -> Result<Running, Declined> {
     let registers = node.window(0)?;
     registers.write32(reg::IMSC, 0);
     registers.write32(reg::CR, 1);
-    let clock = Arc::new(Pl031 { name: node.name().into(), registers });
-    rtc::publish(clock.clone());
-    Ok(Box::new(Started(clock)))
+    Ok(super::publish(node, Pl031(registers)))
 }
 
-impl RtcDevice for Pl031 {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
+impl Clock for Pl031 {
     fn time(&self) -> Result<u64, ClockError> {
-        Ok(u64::from(self.registers.read32(reg::DR)))
+        Ok(u64::from(self.0.read32(reg::DR)))
     }
 
     fn set_time(&self, seconds: u64) -> Result<(), ClockError> {
         let seconds = u32::try_from(seconds)
             .map_err(|_| ClockError("it counts 32 bits of seconds, up to the year 2106"))?;
-        self.registers.write32(reg::LR, seconds);
+        self.0.write32(reg::LR, seconds);
         Ok(())
-    }
-}
-
-impl Drop for Started {
-    fn drop(&mut self) {
-        rtc::withdraw(&self.0.name);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use host_mmio::fake::Registers;
-    use vio::rtc::RtcDevice;
 
-    use super::{Pl031, reg};
+    use super::{Clock, Pl031, reg};
 
     #[test]
     fn the_time_is_a_register_and_later_than_2106_is_refused() {
         let registers = Registers::new(0x1000);
-        let clock = Pl031 { name: "rtc".into(), registers: registers.window() };
+        let clock = Pl031(registers.window());
         registers.set(reg::DR, 1_700_000_000);
         assert_eq!(clock.time(), Ok(1_700_000_000));
         assert_eq!(clock.set_time(86_400), Ok(()));

@@ -8,7 +8,6 @@ use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use arch::Width;
 use atomic::Arc;
 use host_sync::{IrqOff, Spin};
 use isa_plic::{MAX_SOURCES, Register, size};
@@ -243,13 +242,7 @@ impl State {
 /// Registers are words; there is nothing at the other places of the frame, where reads give zero.
 #[inline]
 fn register(access: Access) -> Result<Option<Register>, Refused> {
-    if access.width != Width::B4 {
-        return Err(Refused::Width);
-    }
-    if !access.offset.is_multiple_of(4) {
-        return Err(Refused::Alignment);
-    }
-    Ok(Register::decode(access.offset))
+    Ok(Register::decode(access.word()?))
 }
 
 impl Target for Plic {
@@ -328,6 +321,7 @@ impl Controller for Chip {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use arch::Width;
     use vio::irq::fake;
 
     /// Two contexts, whose lines lead to pins 0 and 1, and 40 sources.

@@ -3,10 +3,8 @@
 //! It shows the host's time of day, moved by what the guest sets; the time since power-on where the host does not know
 //! the time.
 
-use arch::{Nanos, Width};
 use atomic::Arc;
 use host_sync::Spin;
-use host_thread::time::{self, Timer, wall};
 use isa_goldfish::{
     ALARM_HIGH, ALARM_LOW, ALARM_STATUS, CLEAR_ALARM, CLEAR_INTERRUPT, IRQ_ENABLED, TIME_HIGH, TIME_LOW,
 };
@@ -14,20 +12,22 @@ use vio::irq::IrqLine;
 use vm_bus::{Access, Device, Refused, Work};
 use vm_machine::{Model, NotWired, Wires};
 
+use super::alarm::Alarm;
+use super::host_time;
+
 pub(crate) const MODEL: Model = Model { name: "goldfish-rtc", compatible: &["google,goldfish-rtc"], build };
 
 fn build(wires: &mut Wires<'_>) -> Result<(), NotWired> {
     let irq = wires.irq(0)?;
-    let bell = wires.bell();
-    let timer = Timer::new(move |_| bell.ring());
-    wires.map(0, Arc::new(Spin::<_>::new(Goldfish::new(irq, timer))))
+    let due = Alarm::new(wires);
+    wires.map(0, Arc::new(Spin::<_>::new(Goldfish::new(irq, due))))
 }
 
 struct Goldfish {
     // Wires.
     irq: IrqLine,
-    /// Rings when the alarm is due.
-    timer: Timer,
+    /// For when the guest's alarm is due.
+    due: Alarm,
     // What the guest set.
     time_high: u32,
     alarm: u64,
@@ -38,14 +38,7 @@ struct Goldfish {
     offset: u64,
     /// The high half of the time when the low half was read.
     read_high: u32,
-    /// The alarm is armed for this point of the host's time since power-on.
-    due: Option<Nanos>,
     pending: bool,
-}
-
-/// The host's time in nanoseconds: since 1970, or since power-on where nobody set the time of day.
-fn host_time() -> u64 {
-    wall::now().unwrap_or_else(|| time::now().0)
 }
 
 fn join(high: u32, low: u32) -> u64 {
@@ -58,17 +51,16 @@ fn halves(value: u64) -> (u32, u32) {
 }
 
 impl Goldfish {
-    fn new(irq: IrqLine, timer: Timer) -> Self {
+    fn new(irq: IrqLine, due: Alarm) -> Self {
         Self {
             irq,
-            timer,
+            due,
             time_high: 0,
             alarm: 0,
             alarm_high: 0,
             enabled: false,
             offset: 0,
             read_high: 0,
-            due: None,
             pending: false,
         }
     }
@@ -81,18 +73,11 @@ impl Goldfish {
     fn arm(&mut self) {
         let now = self.now();
         if self.alarm <= now {
-            self.disarm();
+            self.due.cancel();
             self.pending = true;
         } else {
-            let due = time::now().after(Nanos(self.alarm - now));
-            self.due = Some(due);
-            self.timer.arm(due);
+            self.due.set(self.alarm - now);
         }
-    }
-
-    fn disarm(&mut self) {
-        self.due = None;
-        self.timer.cancel();
     }
 
     /// The one place that derives the line's level from the state.
@@ -101,16 +86,9 @@ impl Goldfish {
     }
 }
 
-fn check(access: Access) -> Result<u64, Refused> {
-    if !access.offset.is_multiple_of(4) {
-        return Err(Refused::Alignment);
-    }
-    if access.width == Width::B4 { Ok(access.offset) } else { Err(Refused::Width) }
-}
-
 impl Device for Goldfish {
     fn read(&mut self, access: Access) -> Result<u64, Refused> {
-        let value = match check(access)? {
+        let value = match access.word()? {
             TIME_LOW => {
                 let (high, low) = halves(self.now());
                 self.read_high = high;
@@ -120,7 +98,7 @@ impl Device for Goldfish {
             ALARM_LOW => halves(self.alarm).1,
             ALARM_HIGH => halves(self.alarm).0,
             IRQ_ENABLED => self.enabled.into(),
-            ALARM_STATUS => self.due.is_some().into(),
+            ALARM_STATUS => self.due.due().is_some().into(),
             CLEAR_ALARM | CLEAR_INTERRUPT => return Err(Refused::WriteOnly),
             _ => return Err(Refused::Nothing),
         };
@@ -129,11 +107,11 @@ impl Device for Goldfish {
 
     fn write(&mut self, access: Access, value: u64) -> Result<(), Refused> {
         let (_, value) = halves(value);
-        match check(access)? {
+        match access.word()? {
             TIME_HIGH => self.time_high = value,
             TIME_LOW => {
                 self.offset = join(self.time_high, value).wrapping_sub(host_time());
-                if self.due.is_some() {
+                if self.due.due().is_some() {
                     self.arm();
                 }
             }
@@ -143,7 +121,7 @@ impl Device for Goldfish {
                 self.arm();
             }
             IRQ_ENABLED => self.enabled = value & 1 != 0,
-            CLEAR_ALARM => self.disarm(),
+            CLEAR_ALARM => self.due.cancel(),
             CLEAR_INTERRUPT => self.pending = false,
             ALARM_STATUS => return Err(Refused::ReadOnly),
             _ => return Err(Refused::Nothing),
@@ -153,8 +131,7 @@ impl Device for Goldfish {
     }
 
     fn poll(&mut self) -> Work {
-        if self.due.is_some_and(|due| due <= time::now()) {
-            self.due = None;
+        if self.due.take() {
             self.pending = true;
             self.settle();
         }
@@ -162,7 +139,7 @@ impl Device for Goldfish {
     }
 
     fn reset(&mut self) {
-        self.disarm();
+        self.due.cancel();
         (self.time_high, self.alarm, self.alarm_high, self.enabled) = (0, 0, 0, false);
         (self.offset, self.read_high, self.pending) = (0, 0, false);
         self.settle();
@@ -171,7 +148,7 @@ impl Device for Goldfish {
     fn inspect(&self, tree: &mut inspect::Tree<'_>) {
         tree.field("nanoseconds", self.now());
         tree.field("alarm", self.alarm);
-        tree.field("alarm is due", format_args!("{:?}", self.due));
+        tree.field("alarm is due", format_args!("{:?}", self.due.due()));
         tree.field("interrupt", self.pending && self.enabled);
     }
 }
@@ -179,6 +156,7 @@ impl Device for Goldfish {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use arch::{Nanos, Width};
     use arch_hosted::time::advance;
     use vio::irq::fake::Pins;
 
@@ -187,7 +165,7 @@ mod tests {
         arch::Machine::on_interrupt(host_thread::simple_entry);
         let _ = host_thread::start();
         let pins = Pins::new(1);
-        (Goldfish::new(pins.line(0), Timer::new(|_| {})), pins)
+        (Goldfish::new(pins.line(0), Alarm::calling(|| {})), pins)
     }
     fn read(rtc: &mut Goldfish, offset: u64) -> u64 {
         rtc.read(Access { offset, width: Width::B4, by: 0 }).unwrap()

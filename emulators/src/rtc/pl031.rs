@@ -3,21 +3,21 @@
 //! It shows the host's time of day, moved by what the guest loads; seconds since power-on where the host
 //! does not know the time. The clock runs from the beginning, as firmware would have left it.
 
-use arch::{Nanos, Width};
 use atomic::Arc;
 use host_sync::Spin;
-use host_thread::time::{self, Timer, wall};
 use vio::irq::IrqLine;
 use vm_bus::{Access, Device, Refused, Work};
 use vm_machine::{Model, NotWired, Wires};
+
+use super::alarm::Alarm;
+use super::host_time;
 
 pub(crate) const MODEL: Model = Model { name: "pl031", compatible: &["arm,pl031"], build };
 
 fn build(wires: &mut Wires<'_>) -> Result<(), NotWired> {
     let irq = wires.irq(0)?;
-    let bell = wires.bell();
-    let timer = Timer::new(move |_| bell.ring());
-    wires.map(0, Arc::new(Spin::<_>::new(Pl031::new(irq, timer))))
+    let alarm = Alarm::new(wires);
+    wires.map(0, Arc::new(Spin::<_>::new(Pl031::new(irq, alarm))))
 }
 
 // Registers (3.2).
@@ -38,8 +38,8 @@ const ID: [u8; 8] = [0x31, 0x10, 0x04, 0x00, 0x0d, 0xf0, 0x05, 0xb1];
 struct Pl031 {
     // Wires.
     irq: IrqLine,
-    /// Rings when the clock reaches the match register.
-    timer: Timer,
+    /// For when the clock reaches the match register.
+    alarm: Alarm,
     // What the guest set.
     matches: u32,
     load: u32,
@@ -48,14 +48,7 @@ struct Pl031 {
     // What follows.
     /// What is added to the host's seconds.
     offset: u32,
-    /// The clock matches at this point of the host's time; looked at when the bell rings.
-    due: Option<Nanos>,
     raw: bool,
-}
-
-/// The host's time in nanoseconds: since 1970, or since power-on where nobody set the time of day.
-fn host_time() -> u64 {
-    wall::now().unwrap_or_else(|| time::now().0)
 }
 
 const SECOND: u64 = 1_000_000_000;
@@ -67,23 +60,20 @@ fn seconds(nanos: u64) -> u32 {
 }
 
 impl Pl031 {
-    fn new(irq: IrqLine, timer: Timer) -> Self {
-        Self { irq, timer, matches: 0, load: 0, enabled: true, mask: false, offset: 0, due: None, raw: false }
+    fn new(irq: IrqLine, alarm: Alarm) -> Self {
+        Self { irq, alarm, matches: 0, load: 0, enabled: true, mask: false, offset: 0, raw: false }
     }
 
     fn now(&self) -> u32 {
         seconds(host_time()).wrapping_add(self.offset)
     }
 
-    /// Arms the timer for when the clock reaches the match register.
+    /// Sets the alarm for when the clock reaches the match register.
     fn watch(&mut self) {
         let left = self.matches.wrapping_sub(self.now());
         // Seconds begin with the host's; the first one is partly over.
         let begun = if left == 0 { 0 } else { host_time() % SECOND };
-        let wait = u64::from(left) * SECOND - begun;
-        let due = time::now().after(Nanos(wait));
-        self.due = Some(due);
-        self.timer.arm(due);
+        self.alarm.set(u64::from(left) * SECOND - begun);
     }
 
     /// The one place that derives the line's level from the state.
@@ -92,16 +82,9 @@ impl Pl031 {
     }
 }
 
-fn check(access: Access) -> Result<u64, Refused> {
-    if !access.offset.is_multiple_of(4) {
-        return Err(Refused::Alignment);
-    }
-    if access.width == Width::B4 { Ok(access.offset) } else { Err(Refused::Width) }
-}
-
 impl Device for Pl031 {
     fn read(&mut self, access: Access) -> Result<u64, Refused> {
-        let value = match check(access)? {
+        let value = match access.word()? {
             DR => self.now(),
             MR => self.matches,
             LR => self.load,
@@ -120,7 +103,7 @@ impl Device for Pl031 {
         let bit = value & 1 != 0;
         let [a, b, c, d, ..] = value.to_le_bytes();
         let value = u32::from_le_bytes([a, b, c, d]);
-        match check(access)? {
+        match access.word()? {
             MR => {
                 self.matches = value;
                 self.watch();
@@ -142,8 +125,7 @@ impl Device for Pl031 {
     }
 
     fn poll(&mut self) -> Work {
-        if self.due.is_some_and(|due| due <= time::now()) {
-            self.due = None;
+        if self.alarm.take() {
             self.raw = true;
             self.settle();
         }
@@ -151,13 +133,12 @@ impl Device for Pl031 {
     }
 
     fn reset(&mut self) {
-        self.timer.cancel();
+        self.alarm.cancel();
         self.matches = 0;
         self.load = 0;
         self.enabled = true;
         self.mask = false;
         self.offset = 0;
-        self.due = None;
         self.raw = false;
         self.settle();
     }
@@ -165,7 +146,7 @@ impl Device for Pl031 {
     fn inspect(&self, tree: &mut inspect::Tree<'_>) {
         tree.field("seconds", self.now());
         tree.field("match", self.matches);
-        tree.field("match is due", format_args!("{:?}", self.due));
+        tree.field("match is due", format_args!("{:?}", self.alarm.due()));
         tree.field("interrupt", self.raw && self.mask);
     }
 }
@@ -173,6 +154,7 @@ impl Device for Pl031 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use arch::{Nanos, Width};
     use arch_hosted::time::advance;
     use atomic::{AtomicU32, Ordering};
     use vio::irq::fake::Pins;
@@ -183,10 +165,10 @@ mod tests {
         let _ = host_thread::start();
         let (pins, rings) = (Pins::new(1), Arc::new(AtomicU32::new(0)));
         let counted = rings.clone();
-        let timer = Timer::new(move |_| {
+        let alarm = Alarm::calling(move || {
             counted.fetch_add(1, Ordering::Relaxed);
         });
-        (Pl031::new(pins.line(0), timer), pins, rings)
+        (Pl031::new(pins.line(0), alarm), pins, rings)
     }
     fn read(rtc: &mut Pl031, offset: u64) -> u32 {
         rtc.read(Access { offset, width: Width::B4, by: 0 }).unwrap() as u32

@@ -3,6 +3,7 @@
 mod fifo;
 mod ns16550;
 mod pl011;
+mod port;
 
 use vm_machine::Model;
 

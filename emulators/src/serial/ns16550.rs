@@ -8,12 +8,11 @@ use arch::Width;
 use atomic::Arc;
 use host_sync::Spin;
 use isa_uart::{self as uart, DEPTH, Spacing, fcr, ier, iir, lcr, lsr, mcr, msr};
-use vio::irq::IrqLine;
-use vio::serial::Serial;
 use vm_bus::{Access, Device, Refused, Work};
 use vm_machine::{Model, NotWired, Wires};
 
-use crate::serial::fifo::Fifo;
+use super::fifo::Fifo;
+use super::port::{Port, Sent};
 
 pub(crate) const MODEL: Model =
     Model { name: "ns16550", compatible: &["ns16550a", "ns16550", "ns8250"], build };
@@ -34,17 +33,13 @@ fn build(wires: &mut Wires<'_>) -> Result<(), NotWired> {
             alloc::format!("the registers take {:#x} bytes, and there are {length:#x}", spacing.size());
         return Err(wires.error(Some("reg"), text));
     }
-    let irq = wires.irq(0)?;
-    let serial = wires.serial();
-    serial.set_bell(wires.bell());
-    wires.map(0, Arc::new(Spin::<_>::new(Ns16550::new(spacing, irq, serial))))
+    let port = Port::wired(wires)?;
+    wires.map(0, Arc::new(Spin::<_>::new(Ns16550::new(spacing, port))))
 }
 
 struct Ns16550 {
-    // Wires.
     spacing: Spacing,
-    irq: IrqLine,
-    serial: Arc<Serial>,
+    port: Port<DEPTH>,
     // What the guest set.
     divisor: [u8; 2],
     ier: u8,
@@ -53,38 +48,30 @@ struct Ns16550 {
     mcr: u8,
     scratch: u8,
     // What follows.
-    transmit: Fifo<DEPTH>,
-    receive: Fifo<DEPTH>,
     /// The transmitter became empty, and nobody was told yet.
     emptied: bool,
     overrun: bool,
     /// MSR, but for the lower four bits what the lines are.
     msr: u8,
-    /// What the line is at.
-    level: bool,
 }
 
 /// The lines of a modem that is there and ready.
 const MODEM: u8 = msr::CTS | msr::DSR | msr::DCD;
 
 impl Ns16550 {
-    fn new(spacing: Spacing, irq: IrqLine, serial: Arc<Serial>) -> Self {
+    fn new(spacing: Spacing, port: Port<DEPTH>) -> Self {
         Self {
             spacing,
-            irq,
-            serial,
+            port,
             divisor: [0; 2],
             ier: 0,
             fcr: 0,
             lcr: 0,
             mcr: 0,
             scratch: 0,
-            transmit: Fifo::new(),
-            receive: Fifo::new(),
             emptied: false,
             overrun: false,
             msr: MODEM,
-            level: false,
         }
     }
 
@@ -103,13 +90,13 @@ impl Ns16550 {
 
     fn line_status(&self) -> u8 {
         let mut status = 0;
-        if !self.receive.is_empty() {
+        if !self.port.receive.is_empty() {
             status |= lsr::READY;
         }
         if self.overrun {
             status |= lsr::OVERRUN;
         }
-        if self.transmit.is_empty() {
+        if self.port.transmit.is_empty() {
             status |= lsr::EMPTY | lsr::IDLE;
         }
         status
@@ -118,7 +105,7 @@ impl Ns16550 {
     /// The most urgent interrupt that is enabled (Table III).
     fn interrupt(&self) -> u8 {
         let on = |bit| self.ier & bit != 0;
-        let waiting = self.receive.len();
+        let waiting = self.port.receive.len();
         if on(ier::LINE) && self.overrun {
             iir::LINE
         } else if on(ier::RECEIVED) && waiting >= self.trigger() {
@@ -137,10 +124,7 @@ impl Ns16550 {
     /// The one place that derives the line's level from the state.
     fn settle(&mut self) {
         let level = self.interrupt() != iir::NONE;
-        if level != self.level {
-            self.level = level;
-            self.irq.set(level);
-        }
+        self.port.settle(level);
     }
 
     fn send(&mut self, byte: u8) {
@@ -148,28 +132,19 @@ impl Ns16550 {
         if self.mcr & mcr::LOOP != 0 {
             self.receive_byte(byte);
             self.emptied = true;
-        } else if self.transmit.is_empty() && self.serial.put(byte) {
-            self.emptied = true;
-        } else if self.transmit.len() < self.depth() {
-            self.transmit.push(byte);
+        } else {
+            self.emptied = self.port.send(byte, self.depth()) == Sent::Gone;
         }
-        // A byte for which there is no room is lost, as on hardware: LSR said so.
     }
 
     /// Sends what waits, as far as the far end has room.
     fn drain(&mut self) {
-        while let Some(byte) = self.transmit.peek() {
-            if !self.serial.put(byte) {
-                return;
-            }
-            self.transmit.pop();
-            self.emptied |= self.transmit.is_empty();
-        }
+        self.emptied |= self.port.drain() && self.port.transmit.is_empty();
     }
 
     fn receive_byte(&mut self, byte: u8) {
-        if self.receive.len() < self.depth() {
-            self.receive.push(byte);
+        if self.port.receive.len() < self.depth() {
+            self.port.receive.push(byte);
         } else {
             self.overrun = true;
         }
@@ -177,12 +152,8 @@ impl Ns16550 {
 
     /// Takes what was typed, as far as there is room.
     fn fill(&mut self) {
-        if self.mcr & mcr::LOOP != 0 {
-            return;
-        }
-        while self.receive.len() < self.depth() {
-            let Some(byte) = self.serial.take() else { return };
-            self.receive_byte(byte);
+        if self.mcr & mcr::LOOP == 0 {
+            self.port.fill(self.depth());
         }
     }
 
@@ -192,10 +163,10 @@ impl Ns16550 {
         self.fcr =
             if value & fcr::ENABLE == 0 { 0 } else { value & !(fcr::CLEAR_RECEIVE | fcr::CLEAR_TRANSMIT) };
         if toggled || value & fcr::CLEAR_RECEIVE != 0 {
-            self.receive = Fifo::new();
+            self.port.receive = Fifo::new();
         }
         if toggled || value & fcr::CLEAR_TRANSMIT != 0 {
-            self.transmit = Fifo::new();
+            self.port.transmit = Fifo::new();
             self.emptied = true;
         }
         self.fill();
@@ -228,7 +199,7 @@ impl Ns16550 {
             uart::DATA if divisor => low,
             uart::IER if divisor => high,
             uart::DATA => {
-                let byte = self.receive.pop().unwrap_or(0);
+                let byte = self.port.receive.pop().unwrap_or(0);
                 self.fill();
                 byte
             }
@@ -261,7 +232,7 @@ impl Ns16550 {
             uart::DATA => self.send(value),
             uart::IER => {
                 // Enabled while there is nothing to send, it comes at once.
-                if value & !self.ier & ier::EMPTY != 0 && self.transmit.is_empty() {
+                if value & !self.ier & ier::EMPTY != 0 && self.port.transmit.is_empty() {
                     self.emptied = true;
                 }
                 self.ier = value & ier::ALL;
@@ -319,21 +290,16 @@ impl Device for Ns16550 {
     }
 
     fn reset(&mut self) {
-        let irq = core::mem::replace(&mut self.irq, IrqLine::unconnected());
-        irq.set(false);
-        *self = Self::new(self.spacing, irq, self.serial.clone());
+        *self = Self::new(self.spacing, self.port.renewed());
     }
 
     fn inspect(&self, tree: &mut inspect::Tree<'_>) {
-        tree.field("port", self.serial.name());
+        self.port.inspect(tree);
         tree.hex("IER", self.ier);
         tree.hex("FCR", self.fcr);
         tree.hex("LCR", self.lcr);
         tree.hex("MCR", self.mcr);
         tree.hex("LSR", self.line_status());
-        tree.field("to send", self.transmit.len());
-        tree.field("received", self.receive.len());
-        tree.field("interrupt", self.level);
     }
 }
 
@@ -342,10 +308,11 @@ mod tests {
     use super::*;
     use alloc::vec::Vec;
     use vio::irq::fake::Pins;
+    use vio::serial::Serial;
 
     fn uart() -> (Ns16550, Arc<Serial>, Arc<Pins>) {
         let (pins, serial) = (Pins::new(1), Serial::new("test/ns16550"));
-        (Ns16550::new(Spacing::default(), pins.line(0), serial.clone()), serial, pins)
+        (Ns16550::new(Spacing::default(), Port::new(pins.line(0), serial.clone())), serial, pins)
     }
     fn read(device: &mut Ns16550, offset: u64) -> u8 {
         device.read(Access { offset, width: Width::B1, by: 0 }).unwrap() as u8
@@ -437,7 +404,7 @@ mod tests {
     #[test]
     fn registers_lie_as_the_node_says_and_are_no_wider() {
         let (pins, serial) = (Pins::new(1), Serial::new("test/spaced"));
-        let mut device = Ns16550::new(Spacing { offset: 0x10, shift: 2 }, pins.line(0), serial);
+        let mut device = Ns16550::new(Spacing { offset: 0x10, shift: 2 }, Port::new(pins.line(0), serial));
         let at = |offset, width| Access { offset, width, by: 0 };
         assert_eq!(device.read(at(0x10 + 5 * 4, Width::B4)), Ok((lsr::EMPTY | lsr::IDLE).into()));
         assert_eq!(device.read(at(0x10 + 5 * 4, Width::B8)), Err(Refused::Width));

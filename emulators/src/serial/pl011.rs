@@ -8,20 +8,17 @@ use host_sync::Spin;
 
 use arch::Width;
 use atomic::Arc;
-use vio::irq::IrqLine;
-use vio::serial::Serial;
 use vm_bus::{Access, Device, Refused, Work};
 use vm_machine::{Model, NotWired, Wires};
 
-use crate::serial::fifo::Fifo;
+use super::fifo::Fifo;
+use super::port::{Port, Sent};
 
 pub(crate) const MODEL: Model = Model { name: "pl011", compatible: &["arm,pl011", "arm,sbsa-uart"], build };
 
 fn build(wires: &mut Wires<'_>) -> Result<(), NotWired> {
-    let irq = wires.irq(0)?;
-    let serial = wires.serial();
-    serial.set_bell(wires.bell());
-    wires.map(0, Arc::new(Spin::<_>::new(Pl011::new(irq, serial))))
+    let port = Port::wired(wires)?;
+    wires.map(0, Arc::new(Spin::<_>::new(Pl011::new(port))))
 }
 
 // Registers (3.2).
@@ -79,9 +76,7 @@ const RSR_OE: u32 = 1 << 3;
 const DEPTH: usize = 32;
 
 struct Pl011 {
-    // Wires.
-    irq: IrqLine,
-    serial: Arc<Serial>,
+    port: Port<DEPTH>,
     // What the guest set.
     ilpr: u32,
     ibrd: u32,
@@ -92,22 +87,17 @@ struct Pl011 {
     imsc: u32,
     dmacr: u32,
     // What follows.
-    transmit: Fifo<DEPTH>,
-    receive: Fifo<DEPTH>,
     /// RIS bits that are events: set when something happened, cleared through ICR.
     events: u32,
     /// The guest cleared the receive interrupts since the last byte came.
     receive_seen: bool,
     overrun: bool,
-    /// What the line is at.
-    level: bool,
 }
 
 impl Pl011 {
-    fn new(irq: IrqLine, serial: Arc<Serial>) -> Self {
+    fn new(port: Port<DEPTH>) -> Self {
         Self {
-            irq,
-            serial,
+            port,
             ilpr: 0,
             ibrd: 0,
             fbrd: 0,
@@ -116,12 +106,9 @@ impl Pl011 {
             ifls: IFLS_RESET,
             imsc: 0,
             dmacr: 0,
-            transmit: Fifo::new(),
-            receive: Fifo::new(),
             events: 0,
             receive_seen: false,
             overrun: false,
-            level: false,
         }
     }
 
@@ -141,17 +128,17 @@ impl Pl011 {
     }
 
     fn flags(&self) -> u32 {
-        if self.transmit.is_empty() && self.receive.is_empty() {
+        if self.port.transmit.is_empty() && self.port.receive.is_empty() {
             return FR_MODEM | FR_TXFE | FR_RXFE;
         }
         let depth = self.depth();
         let mut flags = FR_MODEM;
-        flags |= match self.transmit.len() {
+        flags |= match self.port.transmit.len() {
             0 => FR_TXFE,
             waiting if waiting >= depth => FR_TXFF | FR_BUSY,
             _ => FR_BUSY,
         };
-        flags |= match self.receive.len() {
+        flags |= match self.port.receive.len() {
             0 => FR_RXFE,
             waiting if waiting >= depth => FR_RXFF,
             _ => 0,
@@ -162,9 +149,9 @@ impl Pl011 {
     /// The interrupts before the mask.
     fn raw(&self) -> u32 {
         let mut raw = self.events;
-        if !self.receive_seen && !self.receive.is_empty() {
+        if !self.receive_seen && !self.port.receive.is_empty() {
             raw |= RTI;
-            if self.receive.len() >= self.receive_trigger() {
+            if self.port.receive.len() >= self.receive_trigger() {
                 raw |= RXI;
             }
         }
@@ -174,45 +161,34 @@ impl Pl011 {
     /// The one place that derives the line's level from the state.
     fn settle(&mut self) {
         let level = self.raw() & self.imsc != 0;
-        if level != self.level {
-            self.level = level;
-            self.irq.set(level);
-        }
+        self.port.settle(level);
     }
 
     fn send(&mut self, byte: u8) {
         if self.cr & LBE != 0 {
             self.receive_byte(byte);
             self.events |= TXI;
-        } else if self.transmit.is_empty() && self.serial.put(byte) {
-            self.events |= TXI;
-        } else if self.transmit.len() < self.depth() {
-            self.transmit.push(byte);
-            // Filled above its trigger level, the FIFO takes its interrupt back.
-            if self.transmit.len() > self.transmit_trigger() {
-                self.events &= !TXI;
-            }
+            return;
         }
-        // A byte for which there is no room is lost, as on hardware: TXFF said so.
+        match self.port.send(byte, self.depth()) {
+            Sent::Gone => self.events |= TXI,
+            // Filled above its trigger level, the FIFO takes its interrupt back.
+            Sent::Waits if self.port.transmit.len() > self.transmit_trigger() => self.events &= !TXI,
+            // TXFF said that there was no room.
+            Sent::Waits | Sent::Lost => {}
+        }
     }
 
     /// Sends what waits, as far as the far end has room.
     fn drain(&mut self) {
-        let trigger = self.transmit_trigger();
-        while let Some(byte) = self.transmit.peek() {
-            if !self.serial.put(byte) {
-                return;
-            }
-            self.transmit.pop();
-            if self.transmit.len() <= trigger {
-                self.events |= TXI;
-            }
+        if self.port.drain() && self.port.transmit.len() <= self.transmit_trigger() {
+            self.events |= TXI;
         }
     }
 
     fn receive_byte(&mut self, byte: u8) {
-        if self.receive.len() < self.depth() {
-            self.receive.push(byte);
+        if self.port.receive.len() < self.depth() {
+            self.port.receive.push(byte);
             self.receive_seen = false;
         } else {
             self.overrun = true;
@@ -222,14 +198,13 @@ impl Pl011 {
 
     /// Takes what was typed, as far as there is room.
     fn fill(&mut self) {
-        while self.receive.len() < self.depth() {
-            let Some(byte) = self.serial.take() else { return };
-            self.receive_byte(byte);
+        if self.port.fill(self.depth()) {
+            self.receive_seen = false;
         }
     }
 
     fn take(&mut self) -> u32 {
-        let byte = self.receive.pop().unwrap_or(0);
+        let byte = self.port.receive.pop().unwrap_or(0);
         let overrun = if core::mem::take(&mut self.overrun) { RSR_OE << 8 } else { 0 };
         self.fill();
         u32::from(byte) | overrun
@@ -271,8 +246,8 @@ impl Pl011 {
             LCR_H => {
                 // Switching the FIFOs on or off empties them.
                 if (self.lcr_h ^ value) & FEN != 0 {
-                    self.transmit = Fifo::new();
-                    self.receive = Fifo::new();
+                    self.port.transmit = Fifo::new();
+                    self.port.receive = Fifo::new();
                     self.fill();
                 }
                 self.lcr_h = value & 0xff;
@@ -345,20 +320,15 @@ impl Device for Pl011 {
     }
 
     fn reset(&mut self) {
-        let irq = core::mem::replace(&mut self.irq, IrqLine::unconnected());
-        irq.set(false);
-        *self = Self::new(irq, self.serial.clone());
+        *self = Self::new(self.port.renewed());
     }
 
     fn inspect(&self, tree: &mut inspect::Tree<'_>) {
-        tree.field("port", self.serial.name());
+        self.port.inspect(tree);
         tree.hex("CR", self.cr);
         tree.hex("LCR_H", self.lcr_h);
         tree.hex("IMSC", self.imsc);
         tree.hex("RIS", self.raw());
-        tree.field("to send", self.transmit.len());
-        tree.field("received", self.receive.len());
-        tree.field("interrupt", self.level);
     }
 }
 
@@ -367,10 +337,11 @@ mod tests {
     use super::*;
     use alloc::vec::Vec;
     use vio::irq::fake::Pins;
+    use vio::serial::Serial;
 
     fn uart() -> (Pl011, Arc<Serial>, Arc<Pins>) {
         let (pins, serial) = (Pins::new(1), Serial::new("test/pl011"));
-        (Pl011::new(pins.line(0), serial.clone()), serial, pins)
+        (Pl011::new(Port::new(pins.line(0), serial.clone())), serial, pins)
     }
     fn read(uart: &mut Pl011, offset: u64) -> u32 {
         uart.read(Access { offset, width: Width::B4, by: 0 }).unwrap() as u32

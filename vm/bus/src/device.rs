@@ -17,6 +17,20 @@ pub struct Access {
     pub by: u32,
 }
 
+impl Access {
+    /// The offset of a register of 32 bits that is reached whole, for devices that know no other access.
+    ///
+    /// # Errors
+    /// It is not aligned to 4 bytes, or has another width.
+    #[inline]
+    pub fn word(self) -> Result<u64, Refused> {
+        if !self.offset.is_multiple_of(4) {
+            return Err(Refused::Alignment);
+        }
+        if self.width == Width::B4 { Ok(self.offset) } else { Err(Refused::Width) }
+    }
+}
+
 /// Why a device does not do what was asked.
 // As large as the value in whose place it stands, so that a result of a read fits two registers.
 #[repr(u64)]
