@@ -8,7 +8,8 @@
 //! [`probe`] starts what it finds. A driver that needs another one declines with [`Declined::Later`] and
 //! is tried again when another has started; one that fails is reported, and nothing else falls.
 //!
-//! To add a driver: one file, one `mod` line, one line in [`CATALOG`].
+//! To add a driver: one file, one `mod` line, one line in [`CATALOG`], or in the list of the only family of processors
+//! that can have its device.
 #![no_std]
 #![forbid(unsafe_code)]
 

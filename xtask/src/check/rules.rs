@@ -42,6 +42,25 @@ fn named<'a>(hosts: &'a [String], text: &'a str) -> impl Iterator<Item = (usize,
     })
 }
 
+/// Words that stand for any name in a document's paths.
+const ANY: &[&str] = &["NAME", "ARCH", "CLASS", "*"];
+
+/// Paths in a document that are none of `files` and no folder of one: in backticks, on one line, below a folder at the
+/// top. With their lines, counted from 1.
+fn lost<'a>(files: &[&str], text: &'a str) -> impl Iterator<Item = (usize, &'a str)> {
+    let is_in =
+        |file: &str, folder: &str| file.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
+    let words = text.lines().enumerate().flat_map(|(index, line)| {
+        line.split('`').skip(1).step_by(2).map(move |word| (index + 1, word.trim_end_matches('/')))
+    });
+    words.filter(move |(_, path)| {
+        let is_path = path.split_once('/').is_some_and(|(top, _)| files.iter().any(|file| is_in(file, top)))
+            && !path.contains(char::is_whitespace)
+            && !ANY.iter().any(|any| path.contains(any));
+        is_path && !files.iter().any(|file| file == path || is_in(file, path))
+    })
+}
+
 /// This file has to name what is not to be named.
 const THIS_FILE: &str = "xtask/src/check/rules.rs";
 
@@ -77,12 +96,17 @@ pub(super) fn check(context: &Context) -> Result<bool> {
     git.current_dir(&context.root).args(["ls-files", "--cached", "--others", "--exclude-standard"]);
     let files = shell::ask(&mut git).context("the rules are checked in a git checkout")?;
     let hosts = registries();
+    let known: Vec<&str> = files.lines().collect();
     let mut well = true;
     for file in files.lines().filter(|file| *file != THIS_FILE && *file != "Cargo.lock") {
         // What is no text, or was just removed, has nothing to say.
         let Ok(text) = std::fs::read_to_string(context.root.join(file)) else { continue };
         for (line, breach) in breaches(&homes, file, &text) {
             eprintln!("{file}:{line}: {breach}");
+            well = false;
+        }
+        for (line, path) in lost(&known, &text).filter(|_| file.ends_with(".md")) {
+            eprintln!("{file}:{line}: documents-name-what-is-there: there is no `{path}`");
             well = false;
         }
         for (line, host) in named(&hosts, &text) {
@@ -176,6 +200,14 @@ mod tests {
             None
         );
         assert_eq!(breach("lib/atomic/src/x.rs", "use core::sync::atomic;"), None);
+    }
+
+    #[test]
+    fn a_path_in_a_document_is_a_file_or_a_folder() {
+        let files = ["vm/bus/src/lib.rs", "boards/zcu102.toml"];
+        let text = "`vm/bus`, `vm/bus/`\n`boards/NAME.toml`, `boards/zcu102.toml` and `boards/zcu`\n`/images/linux` `a/b`";
+        let found: Vec<_> = lost(&files, text).collect();
+        assert_eq!(found, [(2, "boards/zcu")]);
     }
 
     #[test]
