@@ -49,11 +49,6 @@ impl Line {
         self.domain.line(self.own)
     }
 
-    /// The line's number at its chip: what hardware-linked interrupts of guests name.
-    pub fn own_number(&self) -> u32 {
-        self.own
-    }
-
     /// Lets it come.
     pub fn enable(&self) {
         self.mark_enabled(true);

@@ -270,12 +270,6 @@ impl Abort {
         self.bit(8)
     }
 
-    /// EA: a classification of external aborts, implementation defined.
-    #[inline]
-    pub const fn external_kind(self) -> bool {
-        self.bit(9)
-    }
-
     /// FnV clear: `FAR_ELx` holds the address. (It may not only for a synchronous external abort.)
     #[inline]
     pub const fn far_is_valid(self) -> bool {

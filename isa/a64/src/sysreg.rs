@@ -70,11 +70,6 @@ impl SysReg {
         self.0 & GROUP == SysReg::new(3, 0, 0, 0, 0).0 && matches!(self.crm(), 1..=7)
     }
 
-    /// Whether the encoding is set aside for implementations: CRn 11 or 15, of a register or an instruction.
-    pub const fn is_implementation_defined(self) -> bool {
-        matches!(self.op0(), 1 | 3) && matches!(self.crn(), 11 | 15)
-    }
-
     /// `n` of `DBGBVR<n>_EL1`, `DBGBCR<n>_EL1`, `DBGWVR<n>_EL1` or `DBGWCR<n>_EL1`, if it is one of them.
     pub const fn breakpoint(self) -> Option<(Comparator, u32)> {
         if self.op0() != 2 || self.op1() != 0 || self.crn() != 0 {

@@ -88,12 +88,6 @@ impl IntId {
             _ => Kind::Reserved,
         }
     }
-
-    /// Whether every CPU has its own interrupt of this number, of the first 32.
-    #[inline]
-    pub const fn is_private(self) -> bool {
-        self.0 < 32
-    }
 }
 
 impl fmt::Debug for IntId {

@@ -48,11 +48,6 @@ pub mod gicc {
 
     /// The interrupt number in [`IAR`], [`EOIR`], [`HPPIR`] and [`DIR`].
     pub const INTERRUPT_ID: u32 = 0x3ff;
-
-    /// The CPU that sent the SGI in [`IAR`], [`EOIR`] and [`DIR`].
-    pub const fn source_cpu(iar: u32) -> u32 {
-        (iar >> 10) & 7
-    }
 }
 
 /// The virtual interface control registers (5.3).
@@ -104,10 +99,6 @@ pub mod hcr {
     pub const LRENPIE: u32 = 1 << 2;
     /// NPIE: maintenance interrupt when no list register is pending.
     pub const NPIE: u32 = 1 << 3;
-    /// EOIcount: ends of interrupts that no list register had.
-    pub const fn eoi_count(hcr: u32) -> u32 {
-        hcr >> 27
-    }
 }
 
 /// Fields of `GICH_MISR` and `ICH_MISR_EL2`, which are alike here.

@@ -190,11 +190,6 @@ pub mod icc {
     pub const CTLR_EOI_MODE: u64 = 1 << 1;
     /// The interrupt number in IAR, EOIR, HPPIR and DIR.
     pub const INTID: u64 = 0xff_ffff;
-
-    /// `ICC_CTLR_EL1.PRIbits`: bits of priority, 4 to 8.
-    pub const fn priority_bits(ctlr: u64) -> u32 {
-        ((ctlr >> 8) & 7) as u32 + 1
-    }
 }
 
 /// Fields of the virtualization system registers.
@@ -213,12 +208,6 @@ pub mod ich {
         (vtr & 0x1f) as usize + 1
     }
 
-    /// `ICH_VTR_EL2.PREbits`: bits of preemption, 5 to 7, and thereby active priority registers per group: one for 5,
-    /// two for 6, four for 7.
-    pub const fn preemption_bits(vtr: u64) -> u32 {
-        ((vtr >> 26) & 7) as u32 + 1
-    }
-
     /// `ICH_VMCR_EL2`, the virtual CPU interface's state.
     pub mod vmcr {
         /// VENG0: group 0 enabled.
@@ -231,14 +220,6 @@ pub mod ich {
         pub const CBPR: u64 = 1 << 4;
         /// VEOIM: EOImode.
         pub const EOIM: u64 = 1 << 9;
-        /// VBPR1, the binary point of group 1.
-        pub const fn bpr1(bpr: u64) -> u64 {
-            (bpr & 7) << 18
-        }
-        /// VBPR0, the binary point of group 0.
-        pub const fn bpr0(bpr: u64) -> u64 {
-            (bpr & 7) << 21
-        }
         /// VPMR, the priority mask.
         pub const fn priority_mask(pmr: u8) -> u64 {
             (pmr as u64) << 24

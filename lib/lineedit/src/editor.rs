@@ -85,11 +85,6 @@ impl Editor {
         }
     }
 
-    /// Changes the prompt; it shows from the next line on.
-    pub fn set_prompt(&mut self, prompt: &str) {
-        self.prompt = prompt.into();
-    }
-
     /// Shows the prompt, and the line so far: at the beginning, after an event, and when something else was
     /// written to the terminal in the meantime.
     pub fn prompt(&self, out: &mut dyn Write) {
