@@ -10,6 +10,7 @@ use vm_bus::Work;
 use vm_vcpu::PowerRequest;
 
 use crate::LifeError;
+use crate::guest::State;
 use crate::machine::Machine;
 
 /// What changes a machine's life.
@@ -69,6 +70,16 @@ impl Errands {
         self.wake();
     }
 
+    /// Whether the guest asked for something that was not done yet.
+    pub(crate) fn owes_power(&self) -> bool {
+        self.power.load(Ordering::Acquire) != 0
+    }
+
+    /// What the guest asked for is void. Its CPUs rest.
+    pub(crate) fn forget_power(&self) {
+        self.power.store(0, Ordering::Release);
+    }
+
     /// Gives an order, and waits until it is done.
     pub(crate) fn order(&self, order: Order) -> Result<(), LifeError> {
         let pending = Arc::new(Pending { order, result: Spin::new(None), done: Completion::new() });
@@ -111,10 +122,18 @@ pub(crate) fn live(mut machine: Machine) {
             }
             pending.complete(result);
         }
-        match errands.power.swap(0, Ordering::Acquire) {
-            1 => machine.guest_off(),
-            2 => machine.guest_reset(),
-            _ => {}
+        // A guest that was paused meanwhile gets what it asked for when it is resumed.
+        if machine.guest.state() != State::Paused {
+            let power = errands.power.swap(0, Ordering::Acquire);
+            match power {
+                1 => machine.guest_off(),
+                2 => machine.guest_reset(),
+                _ => {}
+            }
+            // The waits in there may have taken the wake of an order that came meanwhile.
+            if power != 0 {
+                continue;
+            }
         }
         match machine.poll() {
             Work::Done => host_thread::park(),

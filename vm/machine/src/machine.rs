@@ -44,7 +44,10 @@ impl Machine {
             }
             (Order::Resume, State::Paused) => {
                 self.guest.set_state(State::Running);
-                self.release();
+                // A guest that is about to be off, or reset, does not go on behind the call.
+                if !self.guest.errands.owes_power() {
+                    self.release();
+                }
             }
             (Order::Halt, State::Running | State::Paused) => self.halt(),
             _ => return Err(LifeError::State(state)),
@@ -105,6 +108,7 @@ impl Machine {
 
     fn halt(&self) {
         self.hold();
+        self.guest.errands.forget_power();
         self.ask_all(Asked::HALT);
         self.guest.set_state(State::Halted);
         self.release();
@@ -112,6 +116,7 @@ impl Machine {
 
     fn reset(&self) {
         self.hold();
+        self.guest.errands.forget_power();
         self.ask_all(Asked::OFF);
         self.guest.reset_devices();
         for controller in &self.controllers {

@@ -6,6 +6,8 @@ use addr::Gpa;
 use arch::{Place, Width};
 use arch_hosted::script::{self, Event, Step};
 
+use vm_vcpu::{Asked, PowerRequest};
+
 use super::fixture::{Description, PIN, RAM, UART, boot, wait};
 use crate::{LifeError, State, VcpuState, manager};
 
@@ -79,6 +81,57 @@ fn a_guest_resets_itself_and_switches_itself_off() {
     manager::destroy(&guest).unwrap();
     assert!(port.is_closed());
     assert!(vio::serial::find("self/uart0").is_none());
+}
+
+#[test]
+fn what_a_guest_asked_for_when_it_was_paused_is_done_when_it_is_resumed() {
+    let _alone = boot();
+    let program = script::of_vcpu(0);
+    let guest = Description::new("asked").create().unwrap();
+    let ask = |request| {
+        // What the thread of a CPU does for the call, with the order to pause carried out first.
+        guest.pause().unwrap();
+        guest.vcpus()[0].mailbox.ask(Asked::HOLD);
+        guest.errands.power(request);
+        program.then(put(b'x'));
+        wait();
+        assert_eq!(guest.state(), State::Paused);
+    };
+    guest.kick().unwrap();
+    wait();
+    ask(PowerRequest::SystemOff);
+    guest.resume().unwrap();
+    wait();
+    assert_eq!(guest.state(), State::Halted);
+    assert!(!program.is_done(), "the guest went on behind the call that switches it off");
+
+    guest.reset().unwrap();
+    guest.kick().unwrap();
+    wait();
+    ask(PowerRequest::SystemReset);
+    guest.resume().unwrap();
+    wait();
+    assert_eq!((guest.state(), guest.resets().0), (State::Running, 2));
+
+    ask(PowerRequest::SystemOff);
+    guest.reset().unwrap();
+    guest.kick().unwrap();
+    wait();
+    assert_eq!(guest.state(), State::Running, "a reset makes void what was asked for before");
+    manager::destroy(&guest).unwrap();
+}
+
+#[test]
+fn an_order_that_comes_while_the_guest_is_switched_off_gets_its_answer() {
+    let _alone = boot();
+    let guest = Description::new("hurry").create().unwrap();
+    guest.kick().unwrap();
+    wait();
+    guest.vcpus()[0].mailbox.ask(Asked::HOLD);
+    // The errand thread begins at once, and waits for the CPU to come out of the guest.
+    guest.errands.power(PowerRequest::SystemOff);
+    assert!(matches!(guest.pause(), Ok(()) | Err(LifeError::State(State::Halted))));
+    manager::destroy(&guest).unwrap();
 }
 
 #[test]
