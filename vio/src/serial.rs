@@ -11,7 +11,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use atomic::{Arc, AtomicU32, Ordering, Weak};
-use host_sync::Spin;
+use host_sync::{Rank, Spin};
 
 use crate::bell::Bell;
 use crate::{Listener, Urgency};
@@ -97,21 +97,22 @@ impl Output {
 impl Serial {
     /// A port of this name, empty. Its user finds it by [`find`] while the device lives.
     pub fn new(name: &str) -> Arc<Self> {
+        let output = Output {
+            ring: vec![0; HISTORY].into(),
+            written: 0,
+            limit: NEVER,
+            some_at: NEVER,
+            soon_at: NEVER,
+            held_up: false,
+            bell: None,
+            readers: Vec::new(),
+            next_reader: 0,
+            closed: false,
+        };
         let serial = Arc::new(Self {
             name: name.into(),
-            output: Spin::new(Output {
-                ring: vec![0; HISTORY].into(),
-                written: 0,
-                limit: NEVER,
-                some_at: NEVER,
-                soon_at: NEVER,
-                held_up: false,
-                bell: None,
-                readers: Vec::new(),
-                next_reader: 0,
-                closed: false,
-            }),
-            input: Spin::new(Input { ring: vec![0; INPUT].into(), first: 0, bell: None }),
+            output: Spin::ranked(output, Rank::End),
+            input: Spin::ranked(Input { ring: vec![0; INPUT].into(), first: 0, bell: None }, Rank::End),
             waiting: AtomicU32::new(0),
         });
         PORTS.lock().push(Arc::downgrade(&serial));

@@ -3,7 +3,7 @@
 
 use host_irq::Trigger;
 use host_mmio::Window;
-use host_sync::{IrqOff, Spin};
+use host_sync::{IrqOff, Rank, Spin};
 use isa_gic::gicd;
 
 /// A window with such banks from `base` on.
@@ -13,7 +13,7 @@ pub(super) struct Banks<'w> {
 }
 
 /// Registers that hold more than one interrupt are read, changed and written under this lock.
-static SHARED: Spin<(), IrqOff> = Spin::new(());
+static SHARED: Spin<(), IrqOff> = Spin::ranked((), Rank::Registers);
 
 impl<'w> Banks<'w> {
     pub(super) fn new(window: &'w Window, base: u64) -> Self {

@@ -12,7 +12,7 @@ use arch::{Cpu, CpuId, IrqsOff, LocalIrqs, Machine};
 use atomic::{Arc, AtomicU32, Ordering};
 use host_irq::{BadSpecifier, Chip, Line, Outcome, Trigger};
 use host_mmio::Window;
-use host_sync::{IrqOff, Spin};
+use host_sync::{IrqOff, Rank, Spin};
 use isa_plic::{MAX_SOURCES, Register, SUPERVISOR_EXTERNAL, size};
 
 use super::harts::{self, Hart};
@@ -86,7 +86,7 @@ impl Plic {
         let first = harts.first().map_or(0, |hart| hart.place);
         let contexts = (0..harts.len()).map(|_| AtomicU32::new(NO_CONTEXT)).collect();
         let targets = (0..lines).map(|_| AtomicU32::new(first)).collect();
-        Self { name, registers, lines, harts, contexts, targets, enables: Spin::new(()) }
+        Self { name, registers, lines, harts, contexts, targets, enables: Spin::ranked((), Rank::Registers) }
     }
 
     /// Nothing comes to any supervisor. What comes to the firmware is the firmware's.

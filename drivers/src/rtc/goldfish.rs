@@ -1,7 +1,7 @@
 //! The Goldfish real-time clock (see `isa/goldfish`): nanoseconds since 1970 in 64 bits.
 
 use host_mmio::Window;
-use host_sync::{IrqOff, Spin};
+use host_sync::{IrqOff, Rank, Spin};
 use isa_goldfish::{CLEAR_ALARM, CLEAR_INTERRUPT, IRQ_ENABLED, TIME_HIGH, TIME_LOW};
 use vio::rtc::ClockError;
 
@@ -26,7 +26,7 @@ fn start(node: &Node<'_>) -> Result<Running, Declined> {
     registers.write32(IRQ_ENABLED, 0);
     registers.write32(CLEAR_ALARM, 1);
     registers.write32(CLEAR_INTERRUPT, 1);
-    Ok(super::publish(node, Goldfish(Spin::new(registers))))
+    Ok(super::publish(node, Goldfish(Spin::ranked(registers, Rank::Registers))))
 }
 
 impl Clock for Goldfish {
@@ -58,7 +58,7 @@ mod tests {
     #[test]
     fn a_time_is_two_registers_in_an_order() {
         let registers = Registers::new(isa_goldfish::SIZE);
-        let clock = Goldfish(Spin::new(registers.window()));
+        let clock = Goldfish(Spin::ranked(registers.window(), Rank::Registers));
         let nanos = 1_700_000_000 * SECOND + 5;
         registers.set(TIME_LOW, nanos & 0xffff_ffff);
         registers.set(TIME_HIGH, nanos >> 32);

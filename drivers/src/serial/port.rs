@@ -6,7 +6,7 @@ use alloc::string::String;
 
 use atomic::Arc;
 use host_irq::{Line, Outcome};
-use host_sync::{IrqOff, Spin};
+use host_sync::{IrqOff, Rank, Spin};
 use vio::Listener;
 use vio::chardev::{self, CharDevice};
 
@@ -70,7 +70,7 @@ pub(super) fn start<U: Uart>(node: &Node<'_>, uart: U) -> Result<Running, Declin
 
 impl<U: Uart> Port<U> {
     pub(super) fn new(name: &str, uart: U) -> Self {
-        Self { name: name.into(), uart: Spin::new(uart), inbox: Inbox::new() }
+        Self { name: name.into(), uart: Spin::ranked(uart, Rank::Registers), inbox: Inbox::new() }
     }
 
     /// What the interrupt does.

@@ -2,7 +2,7 @@
 
 use arch::{GuestPort, Held, Nanos};
 use atomic::{Arc, AtomicU8, AtomicU32, Ordering};
-use host_sync::{IrqOff, Spin};
+use host_sync::{IrqOff, Rank, Spin};
 use isa_gic::v3::Affinity;
 use vio::irq::Pins;
 use vm_bus::{Refused, VcpuWaker};
@@ -24,7 +24,7 @@ impl Shared {
     pub(super) fn new(version: Version, affinities: &[Affinity], words: usize, timer: Intid) -> Arc<Self> {
         let inputs = Arc::new(Inputs::new(words, affinities.len()));
         let gic = Gic::new(version, affinities, timer, inputs.clone());
-        Arc::new(Self { gic: Spin::new(gic), inputs })
+        Arc::new(Self { gic: Spin::ranked(gic, Rank::Controller), inputs })
     }
 
     /// Does something to the state that no CPU asked for.

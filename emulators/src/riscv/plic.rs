@@ -9,7 +9,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use atomic::Arc;
-use host_sync::{IrqOff, Spin};
+use host_sync::{IrqOff, Rank, Spin};
 use isa_plic::{MAX_SOURCES, Register, size};
 use vio::irq::{IrqLine, Pins};
 use vm_bus::{Access, Refused, Target};
@@ -32,7 +32,7 @@ fn build(wires: &mut Wires<'_>) -> Result<(), NotWired> {
         let text = format!("{contexts} contexts take {needed:#x} bytes, and there are {:#x}", span.length());
         return Err(wires.error(Some("reg"), text));
     }
-    let plic = Arc::new(Plic(Spin::new(State::new(sources, lines))));
+    let plic = Arc::new(Plic(Spin::ranked(State::new(sources, lines), Rank::Controller)));
     wires.map(0, plic.clone())?;
     wires.set_controller(Arc::new(Chip(plic)));
     Ok(())
@@ -327,7 +327,7 @@ mod tests {
     /// Two contexts, whose lines lead to pins 0 and 1, and 40 sources.
     fn plic() -> (Plic, Arc<fake::Pins>) {
         let pins = fake::Pins::new(2);
-        (Plic(Spin::new(State::new(40, vec![pins.line(0), pins.line(1)]))), pins)
+        (Plic(Spin::ranked(State::new(40, vec![pins.line(0), pins.line(1)]), Rank::Controller)), pins)
     }
     fn read(plic: &Plic, register: Register) -> u32 {
         plic.read(Access { offset: register.offset(), width: Width::B4, by: 0 }).unwrap() as u32

@@ -25,7 +25,7 @@ use core::fmt;
 
 use alloc::string::String;
 use arch::{Clock, IrqsOff, Machine};
-use host_sync::Once;
+use host_sync::{Aside, Once};
 
 pub use chip::{BadSpecifier, Chip, Outcome, Trigger};
 pub use domain::{
@@ -79,6 +79,7 @@ pub fn set_tail(tail: fn(&IrqsOff)) {
 /// Handles what is pending; for `Machine::on_interrupt`.
 pub fn entry(masked: &IrqsOff) {
     let since = Machine::ticks();
+    let aside = Aside::new();
     if let Some(root) = domain::root() {
         // Bounded, so that a line that never falls cannot keep threads from running.
         for _ in 0..AT_ONCE {
@@ -89,6 +90,7 @@ pub fn entry(masked: &IrqsOff) {
         }
     }
     load::add(masked, since);
+    drop(aside);
     if let Some(tail) = TAIL.get() {
         tail(masked);
     }

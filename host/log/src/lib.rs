@@ -22,7 +22,7 @@ use core::fmt;
 
 use arch::{Boot, Clock, Machine};
 use atomic::{AtomicU8, Ordering};
-use host_sync::{IrqOff, Spin};
+use host_sync::{IrqOff, Rank, Spin};
 
 pub use held::{hold, next_held, release, release_now};
 pub use level::Level;
@@ -32,8 +32,8 @@ pub use line::LINE;
 use line::Line;
 use ring::{Record, Ring};
 
-static RING: Spin<Ring, IrqOff> = Spin::new(Ring::new());
-static SINK: Spin<fn(&str), IrqOff> = Spin::new(early);
+static RING: Spin<Ring, IrqOff> = Spin::ranked(Ring::new(), Rank::Log);
+static SINK: Spin<fn(&str), IrqOff> = Spin::ranked(early, Rank::Log);
 static LEVEL: AtomicU8 = AtomicU8::new(Level::Info as u8);
 
 fn early(text: &str) {

@@ -6,7 +6,7 @@ use addr::{Hpa, PAGE_SHIFT, PAGE_SIZE, Span};
 use alloc::vec::Vec;
 use arch::TableFrames;
 use buddy::{BadFree, Buddy, MAX_ORDER};
-use host_sync::{IrqOff, Spin};
+use host_sync::{IrqOff, Rank, Spin};
 
 use crate::error::NoMemory;
 use crate::owned::zero;
@@ -66,7 +66,8 @@ pub(crate) struct Allocator {
     image: Span<Hpa>,
 }
 
-static FRAMES: Spin<Allocator, IrqOff> = Spin::new(Allocator { banks: &mut [], total: 0, image: EMPTY });
+static FRAMES: Spin<Allocator, IrqOff> =
+    Spin::ranked(Allocator { banks: &mut [], total: 0, image: EMPTY }, Rank::Frames);
 
 impl Allocator {
     fn insert(&mut self, span: Span<Hpa>) -> Result<(), NoMemory> {

@@ -22,7 +22,7 @@ pub use arch::MAX_CPUS;
 pub use once::Once;
 pub use percpu::PerCpu;
 pub use preempt::{PreemptGuard, might_sleep, set_reschedule_hook};
-pub use rank::Rank;
+pub use rank::{Aside, Rank};
 pub use spin::{IrqOff, LockContext, PreemptOff, Spin, SpinGuard};
 pub use swap::Swap;
 

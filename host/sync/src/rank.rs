@@ -8,48 +8,100 @@ use atomic::{AtomicU64, Ordering};
 #[cfg(debug_assertions)]
 use crate::{MAX_CPUS, PerCpu};
 
-/// The place of a lock in the order in which locks are taken, 1 to 63: higher ones later.
+/// The order in which locks that spin are taken: while one is held, only those further down may be. What all
+/// else stands on is at the end.
+///
+/// Locks that sleep have none: they are taken before any of these.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Rank(u8);
-
-impl Rank {
-    /// The rank `n`.
-    ///
-    /// # Panics
-    /// When `n` is not 1 to 63; in constants, at compile time.
-    pub const fn new(n: u8) -> Self {
-        assert!(n >= 1 && n <= 63, "ranks are 1 to 63");
-        Self(n)
-    }
+#[repr(u8)]
+pub enum Rank {
+    /// All locks that have no rank of their own: no two of them are ever held together.
+    Plain,
+    /// An end of virtual I/O, between an emulated device and a driver.
+    End,
+    /// An emulated interrupt controller: whoever moves one of its lines.
+    Controller,
+    /// A line of waiters: what blocks has one. The condition that is waited for is looked at under it.
+    Waiters,
+    /// What is to be done by a work queue.
+    Work,
+    /// When a thread, or a timer, is to be woken.
+    Alarm,
+    /// The threads and timers of a CPU.
+    Roster,
+    /// The heap.
+    Heap,
+    /// The frame allocator.
+    Frames,
+    /// The log.
+    Log,
+    /// A host device's registers.
+    Registers,
 }
 
 /// The ranks that each CPU holds, one bit each.
 #[cfg(debug_assertions)]
 static HELD: PerCpu<AtomicU64> = PerCpu::new([const { AtomicU64::new(0) }; MAX_CPUS]);
 
-/// A lock's rank, or none; nothing at all in release builds.
+/// Set once a wrong order was found on a CPU: the report takes locks, too.
+#[cfg(debug_assertions)]
+const REPORTED: u64 = 1 << 63;
+
+/// A lock's rank; nothing at all in release builds.
 pub(crate) struct Ranked {
     #[cfg(debug_assertions)]
-    rank: u8,
+    rank: Rank,
+}
+
+/// What is interrupted may hold locks that say nothing about the order in which the handlers take theirs: it cannot
+/// be waited for, as interrupts would be masked then. From here on the CPU holds none, until the value is dropped.
+#[must_use]
+pub struct Aside {
+    #[cfg(debug_assertions)]
+    held: u64,
+}
+
+impl Aside {
+    /// To be made by the entry of interrupts, and dropped before it switches threads.
+    #[inline(always)]
+    pub fn new() -> Self {
+        Self {
+            #[cfg(debug_assertions)]
+            held: HELD.get(&IrqsOff::now()).swap(0, Ordering::Relaxed),
+        }
+    }
+}
+
+impl Default for Aside {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Aside {
+    #[inline(always)]
+    fn drop(&mut self) {
+        #[cfg(debug_assertions)]
+        HELD.get(&IrqsOff::now()).store(self.held, Ordering::Relaxed);
+    }
 }
 
 #[cfg(debug_assertions)]
 impl Ranked {
-    pub(crate) const NONE: Self = Self { rank: 0 };
     pub(crate) const fn new(rank: Rank) -> Self {
-        Self { rank: rank.0 }
+        Self { rank }
     }
     /// Before waiting for the lock.
     #[track_caller]
     pub(crate) fn taking(&self) {
-        if self.rank != 0 {
-            let held = HELD.get(&IrqsOff::now()).load(Ordering::Relaxed);
-            let highest = 63 - held.leading_zeros().min(63);
-            assert!(
-                held >> self.rank == 0,
-                "a lock of rank {} is taken, and one of rank {highest} held",
-                self.rank
-            );
+        let masked = IrqsOff::now();
+        let held = HELD.get(&masked);
+        let bits = held.load(Ordering::Relaxed);
+        if bits >> self.rank as u8 != 0 && bits & REPORTED == 0 {
+            held.store(bits | REPORTED, Ordering::Relaxed);
+            let highest =
+                ALL.into_iter().rev().find(|rank| bits >> *rank as u8 & 1 != 0).unwrap_or(self.rank);
+            panic!("a lock of rank {:?} is taken, and one of rank {highest:?} held", self.rank);
         }
     }
     /// The lock is held.
@@ -61,17 +113,30 @@ impl Ranked {
         self.change(|held, bit| held & !bit);
     }
     fn change(&self, to: impl Fn(u64, u64) -> u64) {
-        if self.rank != 0 {
-            let masked = IrqsOff::now();
-            let held = HELD.get(&masked);
-            held.store(to(held.load(Ordering::Relaxed), 1 << self.rank), Ordering::Relaxed);
-        }
+        let masked = IrqsOff::now();
+        let held = HELD.get(&masked);
+        held.store(to(held.load(Ordering::Relaxed), 1 << self.rank as u8), Ordering::Relaxed);
     }
 }
 
+/// All ranks, in their order.
+#[cfg(debug_assertions)]
+pub(crate) const ALL: [Rank; 11] = [
+    Rank::Plain,
+    Rank::End,
+    Rank::Controller,
+    Rank::Waiters,
+    Rank::Work,
+    Rank::Alarm,
+    Rank::Roster,
+    Rank::Heap,
+    Rank::Frames,
+    Rank::Log,
+    Rank::Registers,
+];
+
 #[cfg(not(debug_assertions))]
 impl Ranked {
-    pub(crate) const NONE: Self = Self {};
     pub(crate) const fn new(_: Rank) -> Self {
         Self {}
     }

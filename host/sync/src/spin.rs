@@ -55,16 +55,14 @@ unsafe impl<T: ?Sized + Send, C> Send for Spin<T, C> {}
 unsafe impl<T: ?Sized + Send, C> Sync for Spin<T, C> {}
 
 impl<T, C> Spin<T, C> {
-    /// A lock around `value`.
+    /// A lock around `value`, of [`Rank::Plain`].
     pub const fn new(value: T) -> Self {
-        Self::with(value, Ranked::NONE)
+        Self::ranked(value, Rank::Plain)
     }
-    /// The same, with a rank: in debug builds, taking it while a lock of the same or a lower rank is
-    /// held on this CPU panics.
+    /// A lock of this rank: in debug builds, taking it panics while one of the same rank, or of one further down,
+    /// is held on this CPU.
     pub const fn ranked(value: T, rank: Rank) -> Self {
-        Self::with(value, Ranked::new(rank))
-    }
-    const fn with(value: T, rank: Ranked) -> Self {
+        let rank = Ranked::new(rank);
         Self { context: PhantomData, rank, taken: Flag::new(), value: UnsafeCell::new(value) }
     }
     /// The value back.
@@ -76,6 +74,7 @@ impl<T, C> Spin<T, C> {
 impl<T: ?Sized, C: LockContext> Spin<T, C> {
     /// Takes the lock; spins while another CPU holds it.
     #[inline(always)]
+    #[cfg_attr(debug_assertions, track_caller)]
     pub fn lock(&self) -> SpinGuard<'_, T, C::Off> {
         let off = C::off();
         self.take();
@@ -96,6 +95,7 @@ impl<T: ?Sized, C: LockContext> Spin<T, C> {
 impl<T: ?Sized> Spin<T, IrqOff> {
     /// Takes the lock where interrupts are masked already, without counting once more.
     #[inline(always)]
+    #[cfg_attr(debug_assertions, track_caller)]
     pub fn lock_masked<'a>(&'a self, masked: &'a IrqsOff) -> SpinGuard<'a, T, &'a IrqsOff> {
         self.take();
         SpinGuard { lock: &self.taken, rank: &self.rank, value: self.value.get(), _off: masked }
@@ -104,6 +104,7 @@ impl<T: ?Sized> Spin<T, IrqOff> {
 
 impl<T: ?Sized, C> Spin<T, C> {
     #[inline(always)]
+    #[cfg_attr(debug_assertions, track_caller)]
     fn take(&self) {
         self.rank.taking();
         self.taken.take(Machine::relax);

@@ -3,7 +3,7 @@ use atomic::{Arc, AtomicU32, Ordering};
 use std::cell::Cell;
 use std::vec::Vec;
 
-use crate::{IrqOff, MAX_CPUS, Once, PerCpu, PreemptGuard, Rank, Spin, set_reschedule_hook};
+use crate::{Aside, IrqOff, MAX_CPUS, Once, PerCpu, PreemptGuard, Rank, Spin, set_reschedule_hook};
 
 #[test]
 fn a_spin_lock_lets_one_in_at_a_time() {
@@ -68,16 +68,45 @@ fn a_lock_of_a_device_can_be_shared_by_its_trait() {
 
 #[test]
 #[cfg(debug_assertions)]
-#[should_panic(expected = "a lock of rank 2 is taken, and one of rank 3 held")]
+#[should_panic(expected = "a lock of rank Plain is taken, and one of rank Roster held")]
 fn locks_taken_against_their_ranks_are_noticed() {
-    let low = Spin::<_>::ranked((), Rank::new(2));
-    let high = Spin::<_>::ranked((), Rank::new(3));
+    let plain = Spin::<_>::new(());
+    let roster = Spin::<_>::ranked((), Rank::Roster);
     {
-        let _low = low.lock();
-        let _high = high.lock();
+        let _plain = plain.lock();
+        let _roster = roster.lock();
     }
-    let _high = high.lock();
-    let _low = low.lock();
+    let _roster = roster.lock();
+    let _plain = plain.lock();
+}
+
+#[test]
+#[cfg(debug_assertions)]
+#[should_panic(expected = "a lock of rank Plain is taken, and one of rank Plain held")]
+fn a_lock_that_is_taken_twice_is_noticed() {
+    let lock = Spin::<_>::new(());
+    let _once = lock.lock();
+    let _twice = lock.lock();
+}
+
+#[test]
+fn a_handler_may_take_what_comes_before_the_locks_of_whom_it_interrupts() {
+    let interrupted = Spin::<_>::ranked((), Rank::Roster);
+    let its = Spin::<_, IrqOff>::new(());
+    let held = interrupted.lock();
+    let aside = Aside::new();
+    drop(its.lock());
+    drop(aside);
+    drop(held);
+    drop(its.lock());
+}
+
+#[test]
+#[cfg(debug_assertions)]
+fn the_list_of_ranks_has_all_in_their_order() {
+    let ranks = crate::rank::ALL;
+    assert!(ranks.iter().enumerate().all(|(place, rank)| *rank as usize == place));
+    assert_eq!(ranks.last(), Some(&Rank::Registers));
 }
 
 #[test]

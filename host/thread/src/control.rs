@@ -7,7 +7,7 @@ use core::cell::{Cell, UnsafeCell};
 
 use arch::{Context, CpuId, Machine, Saved};
 use atomic::{Arc, AtomicBool, AtomicU64, Ordering};
-use host_sync::{IrqOff, Spin};
+use host_sync::{IrqOff, Rank, Spin};
 
 use crate::Completion;
 use crate::phase::Phase;
@@ -85,8 +85,8 @@ impl Control {
             place: Place::new(home, slot),
             state: Phase::new(parts.phase),
             timed_out: AtomicBool::new(false),
-            alarm: Spin::new(None),
-            deadline: Spin::new(None),
+            alarm: Spin::ranked(None, Rank::Alarm),
+            deadline: Spin::ranked(None, Rank::Alarm),
             waited: AtomicU64::new(0),
             ended: Completion::new(),
             body: Spin::new(parts.body),

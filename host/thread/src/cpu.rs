@@ -8,7 +8,7 @@ use alloc::boxed::Box;
 
 use arch::{Clock, Cpu as _, CpuId, IrqsOff, Machine, Nanos, Processors, Virt};
 use atomic::{Arc, AtomicPtr, AtomicU32, Ordering};
-use host_sync::{IrqOff, MAX_CPUS, Once, PerCpu, Spin, SpinGuard};
+use host_sync::{IrqOff, MAX_CPUS, Once, PerCpu, Rank, Spin, SpinGuard};
 
 use crate::control::Control;
 use crate::moves;
@@ -189,7 +189,7 @@ pub(crate) fn begin(first: Member, idle: Member, policy: Box<dyn Policy>, masked
 impl Cpu {
     const fn new() -> Self {
         Self {
-            roster: Spin::new(Roster::new()),
+            roster: Spin::ranked(Roster::new(), Rank::Roster),
             current: AtomicPtr::new(core::ptr::null_mut()),
             left_an_ended: AtomicU32::new(NOBODY),
             left_a_mover: AtomicU32::new(NOBODY),

@@ -57,6 +57,7 @@ use arch::{IrqsOff, LocalIrqs, Machine};
 /// An entry of host interrupts for where the processor's own interrupt controller is the only one and
 /// alarms and kicks are all that comes: `Machine::on_interrupt(host_thread::simple_entry)` in tests.
 pub fn simple_entry(masked: &IrqsOff) {
+    let aside = host_sync::Aside::new();
     while let Some(irq) = Machine::claim(masked) {
         Machine::drop_priority(masked, irq);
         // Inter-processor interrupts are 0 to 15 on all machines that number theirs.
@@ -67,6 +68,7 @@ pub fn simple_entry(masked: &IrqsOff) {
         }
         Machine::deactivate(masked, irq);
     }
+    drop(aside);
     preempt_if_asked(masked);
 }
 

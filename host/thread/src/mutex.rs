@@ -8,7 +8,7 @@ use core::ops::{Deref, DerefMut};
 
 use arch::Nanos;
 use atomic::{AtomicU8, Ordering};
-use host_sync::{IrqOff, Spin, might_sleep};
+use host_sync::{IrqOff, Rank, Spin, might_sleep};
 
 use crate::cpu;
 use crate::line::Line;
@@ -34,7 +34,11 @@ unsafe impl<T: ?Sized + Send> Sync for Mutex<T> {}
 impl<T> Mutex<T> {
     /// A lock around `value`.
     pub const fn new(value: T) -> Self {
-        Self { state: AtomicU8::new(FREE), line: Spin::new(Line::new()), value: UnsafeCell::new(value) }
+        Self {
+            state: AtomicU8::new(FREE),
+            line: Spin::ranked(Line::new(), Rank::Waiters),
+            value: UnsafeCell::new(value),
+        }
     }
     /// The value back.
     pub fn into_inner(self) -> T {

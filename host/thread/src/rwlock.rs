@@ -8,7 +8,7 @@ use core::ops::{Deref, DerefMut};
 
 use arch::Nanos;
 use atomic::Arc;
-use host_sync::{IrqOff, Spin, SpinGuard, might_sleep};
+use host_sync::{IrqOff, Rank, Spin, SpinGuard, might_sleep};
 
 use crate::control::Control;
 use crate::cpu;
@@ -71,7 +71,7 @@ impl<T> RwLock<T> {
             waiting_readers: Line::new(),
             waiting_writers: Line::new(),
         };
-        Self { state: Spin::new(state), value: UnsafeCell::new(value) }
+        Self { state: Spin::ranked(state, Rank::Waiters), value: UnsafeCell::new(value) }
     }
 
     /// The value back.

@@ -6,7 +6,7 @@ use alloc::boxed::Box;
 
 use arch::{Clock, Cpu, CpuId, IrqsOff, Machine, Nanos};
 use atomic::{Arc, AtomicU32, AtomicUsize, Ordering};
-use host_sync::{IrqOff, Spin};
+use host_sync::{IrqOff, Rank, Spin};
 use timers::Key;
 
 use crate::control::Control;
@@ -82,7 +82,8 @@ impl Timer {
     pub fn new(callback: impl Fn(Nanos) + Send + Sync + 'static) -> Self {
         TIMERS.fetch_add(1, Ordering::Relaxed);
         let callback = Box::new(callback);
-        let inner = Inner { callback, armed: Spin::new(None), runs_on: AtomicU32::new(NOWHERE) };
+        let inner =
+            Inner { callback, armed: Spin::ranked(None, Rank::Alarm), runs_on: AtomicU32::new(NOWHERE) };
         let masked = IrqsOff::now();
         for cpu in cpu::started() {
             cpu::roster_of(cpu, &masked).reserve_timers();

@@ -2,7 +2,7 @@
 
 use arch::Nanos;
 use atomic::{Arc, Ordering};
-use host_sync::{IrqOff, Spin, SpinGuard};
+use host_sync::{IrqOff, Rank, Spin, SpinGuard};
 
 use crate::control::Control;
 use crate::line::Line;
@@ -58,7 +58,7 @@ pub struct WaitQueue(Spin<Line, IrqOff>);
 impl WaitQueue {
     /// Nobody waits.
     pub const fn new() -> Self {
-        Self(Spin::new(Line::new()))
+        Self(Spin::ranked(Line::new(), Rank::Waiters))
     }
 
     /// Waits as long as `condition` holds. It is asked with the queue locked and interrupts masked, so
@@ -118,7 +118,7 @@ struct Count {
 impl Semaphore {
     /// With `count` to take.
     pub const fn new(count: u32) -> Self {
-        Self(Spin::new(Count { left: count, line: Line::new() }))
+        Self(Spin::ranked(Count { left: count, line: Line::new() }, Rank::Waiters))
     }
 
     /// Takes one; waits for it.
@@ -172,7 +172,7 @@ struct Event {
 impl Completion {
     /// It has not happened.
     pub const fn new() -> Self {
-        Self(Spin::new(Event { happened: false, line: Line::new() }))
+        Self(Spin::ranked(Event { happened: false, line: Line::new() }, Rank::Waiters))
     }
 
     /// Waits until it has happened.

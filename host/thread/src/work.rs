@@ -11,7 +11,7 @@ use alloc::format;
 
 use arch::{Cpu, IrqsOff, Machine, Nanos};
 use atomic::{Arc, AtomicBool, Ordering};
-use host_sync::{IrqOff, MAX_CPUS, Once, PerCpu, Spin, might_sleep};
+use host_sync::{IrqOff, MAX_CPUS, Once, PerCpu, Rank, Spin, might_sleep};
 
 use crate::time::{self, Timer};
 use crate::{CpuSet, Options, SpawnError, Thread, ThreadId, WaitQueue, current, spawn};
@@ -51,7 +51,7 @@ impl Queue {
     /// The thread cannot be made.
     pub fn new(options: Options) -> Result<Self, SpawnError> {
         let jobs = Jobs { waiting: VecDeque::new(), current: None, works: 0, thread: None, ends: false };
-        let shared = Arc::new(Shared { jobs: Spin::new(jobs), changed: WaitQueue::new() });
+        let shared = Arc::new(Shared { jobs: Spin::ranked(jobs, Rank::Work), changed: WaitQueue::new() });
         let its = Arc::clone(&shared);
         let thread = spawn(options, Box::new(move || its.live()))?;
         Ok(Self { shared, thread })

@@ -10,7 +10,7 @@ use std::vec::Vec;
 use arch::{Cpu, GuestPort, Held, IrqSlot, Machine, Nanos, SlotState};
 use atomic::{Arc, AtomicBool, AtomicU8, AtomicU32, Ordering};
 use fdt::{NodeId, Tree};
-use host_sync::Spin;
+use host_sync::{Rank, Spin};
 use vio::irq::{IrqLine, Pins};
 use vio::serial::Serial;
 use vm_bus::{Access, Device, Refused, VcpuWaker, Work, share};
@@ -29,7 +29,6 @@ const UART_MODEL: Model = Model { name: "uart", compatible: &["test,uart"], buil
 const ROM: Model = Model { name: "rom", compatible: &["test,rom"], build: build_rom };
 
 /// One pin that wakes CPU 0 and is offered to it.
-#[derive(Default)]
 struct OnePin {
     level: AtomicBool,
     resets: AtomicU32,
@@ -39,7 +38,9 @@ struct OnePin {
 struct Gic(Arc<OnePin>);
 
 fn build_gic(wires: &mut Wires<'_>) -> Result<(), NotWired> {
-    wires.set_controller(Arc::new(Gic(Arc::default())));
+    let waker = Spin::ranked(None, Rank::Controller);
+    let pin = OnePin { level: AtomicBool::default(), resets: AtomicU32::default(), waker };
+    wires.set_controller(Arc::new(Gic(Arc::new(pin))));
     wires.rewrite("compatible", "test,gic-as-guests-see-it");
     Ok(())
 }
