@@ -35,6 +35,8 @@ pub(crate) struct Control {
     /// How long it waited for a CPU until it last got one, in nanoseconds.
     pub(crate) waited: AtomicU64,
     pub(crate) ended: Completion,
+    /// Whether its stack was given back.
+    pub(crate) buried: AtomicBool,
     pub(crate) body: Spin<Option<Body>>,
     pub(crate) link: Link,
     inside: Inside,
@@ -89,6 +91,7 @@ impl Control {
             deadline: Spin::ranked(None, Rank::Alarm),
             waited: AtomicU64::new(0),
             ended: Completion::new(),
+            buried: AtomicBool::new(false),
             body: Spin::new(parts.body),
             link: Link { queued: AtomicBool::new(false), next: UnsafeCell::new(None) },
             inside: Inside {
@@ -116,13 +119,14 @@ impl Control {
         unsafe { Machine::switch(self.inside.saved.get(), next.inside.saved.get(), masked) }
     }
 
-    /// Takes the stack of a thread that will not run again.
+    /// Frees the stack of a thread that will not run again.
     ///
     /// # Safety
     /// The thread ended, and the CPU left its stack.
-    pub(crate) unsafe fn take_stack(&self) -> Option<Stack> {
+    pub(crate) unsafe fn free_stack(&self) {
         // SAFETY: nobody uses the stack or this field any more; the caller is the only one to bury it.
-        unsafe { (*self.inside.stack.get()).take() }
+        unsafe { *self.inside.stack.get() = None }
+        self.buried.store(true, Ordering::Release);
     }
 }
 

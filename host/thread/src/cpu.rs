@@ -8,7 +8,7 @@ use alloc::boxed::Box;
 
 use arch::{Clock, Cpu as _, CpuId, IrqsOff, Machine, Nanos, Processors, Virt};
 use atomic::{Arc, AtomicPtr, AtomicU32, Ordering};
-use host_sync::{IrqOff, MAX_CPUS, Once, PerCpu, Rank, Spin, SpinGuard};
+use host_sync::{IrqOff, MAX_CPUS, Once, PerCpu, PreemptGuard, Rank, Spin, SpinGuard};
 
 use crate::control::Control;
 use crate::moves;
@@ -22,6 +22,8 @@ const NOBODY: u32 = u32::MAX;
 /// Null for those on which threads never started; leaked otherwise.
 static CPUS: PerCpu<AtomicPtr<Cpu>> =
     PerCpu::new([const { AtomicPtr::new(core::ptr::null_mut()) }; MAX_CPUS]);
+/// One more than the highest number among those on which they did.
+static KNOWN: AtomicU32 = AtomicU32::new(0);
 static KICK: Once<fn(CpuId)> = Once::new();
 
 /// One CPU.
@@ -89,6 +91,7 @@ pub(crate) fn make(cpu: CpuId) -> bool {
     let missing = slot.load(Ordering::Acquire).is_null();
     if missing {
         slot.store(Box::leak(Box::new(Cpu::new())), Ordering::Release);
+        KNOWN.fetch_max(cpu.0 + 1, Ordering::AcqRel);
     }
     missing
 }
@@ -122,8 +125,7 @@ pub(crate) fn home<'a>(control: &Control, masked: &'a IrqsOff) -> (CpuId, Slot, 
 
 /// The CPUs of this machine on which threads run.
 pub(crate) fn started() -> impl Iterator<Item = CpuId> {
-    let all = (0..MAX_CPUS).filter_map(|number| u32::try_from(number).ok()).map(CpuId);
-    all.filter(|cpu| {
+    (0..KNOWN.load(Ordering::Acquire)).map(CpuId).filter(|cpu| {
         // SAFETY: null or leaked.
         let found = unsafe { CPUS.of(*cpu).load(Ordering::Acquire).as_ref() };
         let started = found.is_some_and(|found| !found.current.load(Ordering::Acquire).is_null());
@@ -280,10 +282,13 @@ pub(crate) fn bury_all() {
 }
 
 fn bury_of(cpu: CpuId) {
-    while let Some(member) = take_ended(cpu) {
+    loop {
+        // Whoever joined the thread waits until its stack is free: not preempted in the middle.
+        let _soon = PreemptGuard::new();
+        let Some(member) = take_ended(cpu) else { break };
         let control = member.control;
         // SAFETY: the thread ended and was left before its slot came into `ended`, and left that once.
-        let _stack = unsafe { control.take_stack() };
+        unsafe { control.free_stack() }
         let masked = IrqsOff::now();
         crate::time::disarm(&mut control.alarm.lock_masked(&masked), &masked);
         roster_of(cpu, &masked).ghosts.push(control);

@@ -369,6 +369,10 @@ impl Thread {
     pub fn join(&self) {
         self.0.ended.wait();
         cpu::bury_all();
+        // Another CPU may just be giving it back.
+        while !self.0.buried.load(Ordering::Acquire) {
+            Machine::relax();
+        }
     }
 
     /// The name it was given.
