@@ -4,6 +4,7 @@
 //! line in [`TABLES`].
 
 mod boot;
+mod faults;
 mod firmware;
 mod lifecycle;
 mod linux;
@@ -46,6 +47,7 @@ const TABLES: &[&[Scenario]] = &[
     mischief::SCENARIOS,
     sched::SCENARIOS,
     smp::SCENARIOS,
+    faults::SCENARIOS,
 ];
 
 /// All scenarios, in the order in which they run.

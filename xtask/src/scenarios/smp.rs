@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 
 use super::{BOOT, LINUX, LINUX_UP, SHELL, Scenario, shell};
+use crate::build::Profile;
 use crate::test::console::Console;
 
 pub(super) const SCENARIOS: &[Scenario] = &[
@@ -25,6 +26,27 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             machine.guests.cpus = 8;
         },
         script: |console| as_many(console, 8),
+    },
+    Scenario {
+        name: "four-cpus",
+        about: "the four CPUs of another board, by PSCI, and a guest with as many",
+        boards: &["zcu102"],
+        machine: |machine| {
+            machine.cpus = Some(4);
+            machine.guests.cpus = 4;
+        },
+        script: |console| as_many(console, 4),
+    },
+    Scenario {
+        name: "spin-table",
+        about: "four CPUs that wait in a spin table, and a guest with as many",
+        boards: &["raspi4"],
+        machine: |machine| machine.guests.cpus = 4,
+        script: |console| {
+            as_many(console, 4)?;
+            console.check("host cpu info", "CPU3 State               : online (spin-table)")?;
+            console.check("host cpu offline 2", "cannot stop it so that it could come back").map(drop)
+        },
     },
     Scenario {
         name: "thirty-two-cpus",
@@ -77,6 +99,18 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             machine.memory = Some(2048);
         },
         script: five_hundred_orders,
+    },
+    Scenario {
+        name: "orders-on-debug-build",
+        about: "the hypervisor's own tests and 100 orders, with assertions and lock ranks",
+        boards: &["virt-gicv3"],
+        machine: |machine| {
+            machine.cpus = Some(4);
+            machine.guests.count = 0;
+            machine.memory = Some(2048);
+            machine.profile = Some(Profile::Debug);
+        },
+        script: orders_on_debug_build,
     },
     Scenario {
         name: "a-cpu-that-is-not-there",
@@ -263,21 +297,33 @@ fn a_cpu_that_is_not_there(console: &mut Console) -> Result<()> {
     Ok(())
 }
 
+/// A wrong order of locks ends in a panic here.
+fn orders_on_debug_build(console: &mut Console) -> Result<()> {
+    console.prompt(BOOT)?;
+    let output = console.slow_command("selftest", 120)?;
+    ensure!(output.contains(" passed, 0 failed"), "not all is well:\n{output}");
+    seeded(console, 100)
+}
+
 fn five_hundred_orders(console: &mut Console) -> Result<()> {
+    console.prompt(BOOT)?;
+    seeded(console, 500)
+}
+
+/// So many orders, from a seed that is printed.
+fn seeded(console: &mut Console, count: usize) -> Result<()> {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
     let seed = match std::env::var("SEED") {
         Ok(seed) => seed.parse()?,
         Err(_) => now.as_secs() | 1,
     };
-    println!("  five-hundred-orders: SEED={seed}");
-    orders(console, &mut Draw(seed)).with_context(|| format!("SEED={seed}"))
+    println!("  {count} orders: SEED={seed}");
+    orders(console, &mut Draw(seed), count).with_context(|| format!("SEED={seed}"))
 }
 
-const ORDERS: usize = 500;
 const GUESTS: usize = 4;
 
-fn orders(console: &mut Console, draw: &mut Draw) -> Result<()> {
-    console.prompt(BOOT)?;
+fn orders(console: &mut Console, draw: &mut Draw, count: usize) -> Result<()> {
     let tree = console.arch.guest;
     for guest in 0..GUESTS {
         console.command(&format!("vfs guest_fdt_load guest{guest} /guests/{tree}.dtb 2"))?;
@@ -290,7 +336,7 @@ fn orders(console: &mut Console, draw: &mut Draw) -> Result<()> {
     all(console, "kick")?;
     all(console, "destroy")?;
     let before = frames(console)?;
-    for _ in 0..ORDERS {
+    for _ in 0..count {
         let guest = draw.below(GUESTS);
         let order = match draw.below(14) {
             0..=2 => format!("guest create guest{guest}"),
@@ -314,12 +360,14 @@ fn orders(console: &mut Console, draw: &mut Draw) -> Result<()> {
     Ok(())
 }
 
-/// Frames that are free or the heap's, which keeps what it grew by. Stacks of threads that ended on another CPU are
-/// free a moment later.
+/// Frames that are free or the heap's, which keeps what it grew by.
 fn frames(console: &mut Console) -> Result<u64> {
-    console.command("sleep secs 1")?;
-    let free = number(&console.command("host ram info")?, "Total Free Frames")?;
-    Ok(free + number(&console.command("heap info")?, "Total Size")? / 4)
+    frames_in(&console.command("host ram info;heap info")?)
+}
+
+/// The same, out of what both commands printed.
+pub(super) fn frames_in(output: &str) -> Result<u64> {
+    Ok(number(output, "Total Free Frames")? + number(output, "Total Size")? / 4)
 }
 
 /// The whole number in a row of what a command printed.

@@ -27,6 +27,8 @@ const PROGRAMS: &[(&str, fn())] = &[
     ("sysregs", sysregs::run),
     ("cache", cache::run),
     ("spin", power::spin),
+    ("spins", power::spins),
+    ("hotplug", power::hotplug),
     ("reset", power::reset),
     ("off", power::off),
     ("flood", talk::flood),
