@@ -30,6 +30,14 @@ pub(super) const ARCH: Arch = Arch {
             convert: Convert::Nothing,
         },
         Origin {
+            image: Image::RaspberryPi4Tree,
+            package: "linux-image-arm64",
+            lists: LISTS,
+            is_pointer: true,
+            member: "./usr/lib/linux-image-*/broadcom/bcm2711-rpi-4-b.dtb",
+            convert: Convert::Nothing,
+        },
+        Origin {
             image: Image::Busybox,
             package: "busybox-static",
             lists: LISTS,

@@ -46,6 +46,8 @@ pub(crate) enum Image {
     Busybox,
     /// The device tree of the ZCU102.
     Zcu102Tree,
+    /// The device tree of the Raspberry Pi 4 B.
+    RaspberryPi4Tree,
     /// EDK2, the host's firmware where it is started by EFI.
     Efi,
     /// GRUB as an EFI application.
@@ -85,6 +87,7 @@ impl Image {
             Self::UBoot => "u-boot.bin",
             Self::Busybox => "busybox",
             Self::Zcu102Tree => "zynqmp-zcu102-rev1.0.dtb",
+            Self::RaspberryPi4Tree => "bcm2711-rpi-4-b.dtb",
             Self::Efi => "edk2.fd",
             Self::Grub => "grub.efi",
         }
