@@ -95,7 +95,7 @@ fn paused_in_a_firmware_call(console: &mut Console) -> Result<()> {
     console.command("guest create bad;guest kick bad")?;
     // Each pause meets the calls somewhere else.
     let mut pauses = 0;
-    while pauses < 200 {
+    while pauses < 100 {
         let vcpu = pauses % 4;
         let told = console.command("guest pause bad;guest resume bad")?;
         pauses += 1;
@@ -105,7 +105,7 @@ fn paused_in_a_firmware_call(console: &mut Console) -> Result<()> {
         // Refused where the CPU is off.
         console.command(&format!("vcpu pause bad/vcpu{vcpu};vcpu resume bad/vcpu{vcpu}"))?;
     }
-    ensure!(pauses > 20, "the guest was through after {pauses} pauses");
+    ensure!(pauses > 10, "the guest was through after {pauses} pauses");
     halted(console)?;
     let told = console.command("vserial dump bad/uart0")?;
     ensure!(told.contains("MISCHIEF hotplug done"), "the guest did not come to its end:\n{told}");

@@ -8,7 +8,7 @@ use crate::runtime::registers::{instruction, mask};
 use crate::runtime::{firmware, say, timer};
 
 /// How often `hotplug` has each CPU come and go.
-const ROUNDS: u64 = 800;
+const ROUNDS: u64 = 300;
 
 /// Interrupts masked, and a loop of one instruction.
 pub(super) fn spin() {
