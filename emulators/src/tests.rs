@@ -46,6 +46,21 @@ fn tree(compatible: &str) -> Tree {
     tree.set(device, "interrupt-parent", 1u32).unwrap();
     tree.set(device, "#interrupt-cells", 3u32).unwrap();
     tree.set(device, "riscv,ndev", 40u32).unwrap();
+    tree.set(device, "riscv,num-sources", 40u32).unwrap();
+    tree.set(device, "riscv,num-ids", 63u32).unwrap();
+    if compatible == "riscv,aplic" {
+        tree.set(device, "interrupts-extended", [1u32, 3, 1, 3].as_slice()).unwrap();
+    }
+    if compatible == "riscv,imsics" {
+        for (id, cpu) in [(2u32, "/cpus/cpu@0"), (3, "/cpus/cpu@1")] {
+            let own = tree.add_path(&std::format!("{cpu}/interrupt-controller")).unwrap();
+            tree.set(own, "compatible", "riscv,cpu-intc").unwrap();
+            tree.set(own, "interrupt-controller", ()).unwrap();
+            tree.set(own, "#interrupt-cells", 1u32).unwrap();
+            tree.set(own, "phandle", id).unwrap();
+        }
+        tree.set(device, "interrupts-extended", [2u32, 9, 3, 9].as_slice()).unwrap();
+    }
     tree.set(device, "xvisor,target", 0x4000_0000u64).unwrap();
     tree.set(device, "xvisor,name", compatible).unwrap();
     tree
@@ -225,6 +240,18 @@ fn every_guest_of_ours_for_risc_v_can_be_built() {
                 bench.write(register, width, 0, value).unwrap();
             }
             assert_eq!(bench.read(0x0c20_0004, Width::B4, 0), Ok(10), "{path}: PLIC");
+        } else {
+            // The UART's level, on and for CPU 0.
+            for (register, value) in [(0x0d00_0000, 0x100), (0x0d00_0028, 6), (0x0d00_3028, 10)] {
+                bench.write(register, Width::B4, 0, value).unwrap();
+            }
+            bench.write(0x0d00_1edc, Width::B4, 0, 10).unwrap();
+            bench.write(0x1000_0001, Width::B1, 0, 2).unwrap();
+            if tree.find("/soc/imsics@28000000").is_some() {
+                assert_eq!(bench.read_register(arch::RegisterId(0x1_0080), 0), Ok(1 << 10), "{path}: IMSIC");
+            } else {
+                assert_eq!(bench.read(0x0d00_4018, Width::B4, 0), Ok(10 << 16 | 10), "{path}: APLIC");
+            }
         }
     });
 }

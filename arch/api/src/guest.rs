@@ -29,6 +29,10 @@ pub trait Virt: Cpu + Context {
     type Space: GuestSpace;
     /// What stands at offset 56 of a flat Linux kernel that these guests can run (`image::linux`).
     const KERNEL_MAGIC: [u8; 4];
+    /// Whether a guest's CPU can have a file of messages that it reaches by registers (RISC-V's Ssaia); if not, why.
+    fn can_have_files() -> Result<(), NoVirt> {
+        Err(NoVirt("the architecture has none"))
+    }
     /// Prepares the asking CPU; each time that it comes up. The boot CPU is the first.
     fn enable(masked: &IrqsOff<Self>) -> Result<(), NoVirt>;
     /// Names the hardware that hands interrupts to guests on the asking CPU, found by the interrupt

@@ -396,6 +396,10 @@ impl Virt for Hosted {
     // As the first architecture that there was.
     const KERNEL_MAGIC: [u8; 4] = *b"ARM\x64";
 
+    fn can_have_files() -> Result<(), NoVirt> {
+        Ok(())
+    }
+
     fn enable(_: &IrqsOff<Self>) -> Result<(), NoVirt> {
         Ok(())
     }

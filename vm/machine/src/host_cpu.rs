@@ -15,6 +15,9 @@ use isa_rv::extensions;
 const COPIED: [&str; 4] =
     ["mmu-type", "riscv,cbom-block-size", "riscv,cboz-block-size", "riscv,cbop-block-size"];
 
+/// The extension of harts with interrupt files.
+const FILES: &str = "ssaia";
+
 /// What the host's harts have in common.
 #[derive(Clone, Default)]
 struct Hart {
@@ -56,6 +59,12 @@ pub(crate) fn complete(tree: &mut Tree) -> Result<(), Error> {
     let nodes: Vec<NodeId> =
         harts(tree).filter(|hart| !says_what_it_can(*hart)).map(|hart| hart.id()).collect();
     let Some(host) = HOST.lock().clone().filter(|_| !nodes.is_empty()) else { return Ok(()) };
+    let mut host = host;
+    // Not what the host's harts have makes that one of a guest's, but its own files of messages.
+    let files = tree.compatible(&["riscv,imsics"]).is_some_and(|node| node.is_enabled());
+    if files && !host.extensions.iter().any(|name| name == FILES) {
+        host.extensions.push(FILES.into());
+    }
     let mut list = Vec::new();
     for name in &host.extensions {
         list.extend_from_slice(name.as_bytes());
@@ -124,5 +133,12 @@ mod tests {
         assert_eq!(cpu.u32("riscv,cboz-block-size"), Ok(64));
         assert_eq!(guest.find("/cpus/cpu@1").unwrap().str("riscv,isa"), Ok("rv64i"), "what is said stays");
         assert_eq!(guest.find("/cpus").unwrap().u64("timebase-frequency"), Ok(Machine::frequency()));
+
+        let mut guest = tree(&[&[]]);
+        let imsic = guest.add_path("/imsics").unwrap();
+        guest.set(imsic, "compatible", "riscv,imsics").unwrap();
+        complete(&mut guest).unwrap();
+        let isa = guest.find("/cpus/cpu@0").unwrap().str("riscv,isa");
+        assert_eq!(isa, Ok("rv64imac_zicboz_sstc_ssaia"), "a hart with a file of messages");
     }
 }

@@ -9,7 +9,7 @@ use arch::{RegisterId, Rights};
 use atomic::Arc;
 use fdt::{Error, Node, Problem};
 use vio::bell::Bell;
-use vio::irq::IrqLine;
+use vio::irq::{IrqLine, Messages};
 use vio::serial::Serial;
 use vm_bus::Target;
 use vm_memory::GuestMemory;
@@ -62,6 +62,17 @@ impl<'a> Wires<'a> {
     /// The lines of an element of `interrupts` that each CPU has for itself, by the CPU's number.
     pub fn private_irqs(&self, index: usize) -> Result<Vec<IrqLine>, NotWired> {
         self.plan.private_lines(self.node, index)
+    }
+
+    /// What takes the messages of this device: the controller that its `msi-parent` names.
+    pub fn messages(&self) -> Result<Arc<dyn Messages>, NotWired> {
+        const PARENT: &str = "msi-parent";
+        let parent = self.node.require(PARENT)?.phandle()?;
+        let controller = self.plan.controllers.iter().find(|(id, _)| *id == parent.id());
+        controller.and_then(|(_, controller)| controller.messages()).ok_or_else(|| {
+            let text = alloc::format!("{} takes no messages in this machine", parent.path());
+            self.error(Some(PARENT), text)
+        })
     }
 
     /// A number of one cell or two.

@@ -3,6 +3,7 @@
 //! To add one: a [`Scenario`] in one of the files here, or a new file with a table of its own and a
 //! line in [`TABLES`].
 
+mod aia;
 mod boot;
 mod faults;
 mod firmware;
@@ -41,6 +42,7 @@ const TABLES: &[&[Scenario]] = &[
     boot::SCENARIOS,
     terminal::SCENARIOS,
     linux::SCENARIOS,
+    aia::SCENARIOS,
     lifecycle::SCENARIOS,
     firmware::SCENARIOS,
     start::SCENARIOS,

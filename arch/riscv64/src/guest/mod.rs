@@ -69,10 +69,22 @@ mod envcfg {
 mod stateen {
     /// `fcsr` of Zfinx.
     pub(super) const FCSR: u64 = 1 << 1;
+    /// IMSIC: `stopei`, and `sireg` for a file's registers.
+    pub(super) const FILE: u64 = 1 << 58;
+    /// AIA: `stopi`.
+    pub(super) const AIA: u64 = 1 << 59;
+    /// CSRIND: `siselect` and `sireg`.
+    pub(super) const INDIRECT: u64 = 1 << 60;
     /// `senvcfg`.
     pub(super) const ENVCFG: u64 = 1 << 62;
     /// `sstateen0`.
     pub(super) const SE0: u64 = 1 << 63;
+
+    /// For a guest whose interrupt controller is reached through registers (IMSIC), or not.
+    pub(super) const fn of(irq_registers: bool) -> u64 {
+        let all = FCSR | ENVCFG | SE0;
+        if irq_registers { all | FILE | AIA | INDIRECT } else { all }
+    }
 }
 
 /// How guests are mapped here, for a table.
@@ -84,6 +96,11 @@ impl Virt for Riscv64 {
     type Vcpu = VirtualCpu;
     type Space = GStage;
     const KERNEL_MAGIC: [u8; 4] = *b"RSC\x05";
+
+    fn can_have_files() -> Result<(), NoVirt> {
+        let has = cpu::has(Extension::Ssaia);
+        if has { Ok(()) } else { Err(NoVirt("the harts lack the extension Ssaia")) }
+    }
 
     fn enable(_masked: &IrqsOff<Self>) -> Result<(), NoVirt> {
         gstage::enable()?;
@@ -106,9 +123,6 @@ impl Virt for Riscv64 {
             set!("hcounteren", COUNTERS);
             set!("htimedelta", 0);
             set!("henvcfg", environment);
-            if cpu::has(Extension::Smstateen) || cpu::has(Extension::Ssstateen) {
-                set!("hstateen0", stateen::FCSR | stateen::ENVCFG | stateen::SE0);
-            }
             if cpu::has(Extension::Ssaia) {
                 set!("hvien", 0);
                 set!("hvictl", 0);

@@ -103,7 +103,8 @@ impl Optional {
     }
 }
 
-fn has_stateen() -> bool {
+/// Whether there are state-enable registers.
+pub(super) fn has_stateen() -> bool {
     cpu::has(Extension::Smstateen) || cpu::has(Extension::Ssstateen)
 }
 

@@ -17,6 +17,7 @@ use super::enter::{Gprs, enter_guest};
 use super::gstage::{self, GStage};
 use super::settle;
 use super::state::{self, Optional, Supervisor, Units};
+use super::stateen;
 use crate::Riscv64;
 use crate::cpu::{self, PerCpu};
 use crate::csr::{clear_bits, get, hstatus, pending, set, set_bits, sstatus};
@@ -93,6 +94,9 @@ impl State {
             self.units.load();
             set!("hvip", self.wires);
             set!("hstatus", self.hstatus);
+            if state::has_stateen() {
+                set!("hstateen0", stateen::of(self.profile.irq_registers));
+            }
             if has_sstc() {
                 set!("vstimecmp", self.timer);
             }
