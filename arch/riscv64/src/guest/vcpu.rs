@@ -70,6 +70,9 @@ impl fmt::Debug for State {
     }
 }
 
+/// Where `hvictl` has the number of an interrupt; its priority, 1 or none, stands at the end.
+const HVICTL_IID_SHIFT: u32 = 16;
+
 fn has_sstc() -> bool {
     cpu::has(Extension::Sstc)
 }
@@ -77,6 +80,17 @@ fn has_sstc() -> bool {
 impl State {
     fn is_loaded(&self, cpu: &PerCpu) -> bool {
         cpu.loaded.is(self)
+    }
+
+    /// Says in `hvictl` whether the external wire is up (AIA, 6.3.3): where the guest has a file of messages and the
+    /// hart has none for it, `stopi` says so too then. Not every hart derives that from the wire.
+    fn tell_external(&self) {
+        if cpu::has(Extension::Ssaia) {
+            let pending = u64::from(self.wires & pending::VSEI != 0);
+            let external = u64::from(cause::SUPERVISOR_EXTERNAL) << HVICTL_IID_SHIFT | pending;
+            // SAFETY: what is pending for the guest.
+            unsafe { set!("hvictl", if self.profile.irq_registers { external } else { 0 }) };
+        }
     }
 
     /// Into the hardware, in place of whoever is there.
@@ -101,6 +115,7 @@ impl State {
                 set!("vstimecmp", self.timer);
             }
         }
+        self.tell_external();
         self.gprs.sstatus = self.gprs.sstatus & !(sstatus::FS | sstatus::VS) | self.units.clean();
         cpu.loaded.rang.set(false);
         cpu.loaded.put(self);
@@ -144,6 +159,7 @@ impl State {
         self.exchange_aside();
         // SAFETY: what is pending for the guest.
         unsafe { set!("hvip", self.wires) };
+        self.tell_external();
     }
 
     /// The same while the guest is not loaded.
