@@ -7,6 +7,7 @@
 //! | `settle` | what a trap from a guest means |
 //! | `access` | accesses to what is not memory, and to CSRs |
 //! | `state` | the CSRs of VS mode, floating-point and vector registers |
+//! | `wires` | its interrupts: wires and timer |
 //! | `gstage` | the guest's memory map, VMIDs |
 
 mod access;
@@ -15,6 +16,7 @@ mod gstage;
 mod settle;
 mod state;
 mod vcpu;
+mod wires;
 
 pub use gstage::GStage;
 pub(crate) use vcpu::State;

@@ -4,8 +4,7 @@ use alloc::boxed::Box;
 use core::fmt;
 
 use arch_api::{
-    Call, Clock, Exit, GuestCpu, GuestFault, GuestPort, GuestProfile, Held, IrqsOff, Nanos, PowerOn, Read,
-    Write,
+    Call, Clock, Exit, GuestCpu, GuestFault, GuestPort, GuestProfile, IrqsOff, Nanos, PowerOn, Read, Write,
 };
 use arch_parts::columns::Columns;
 use atomic::{Arc, AtomicU8, Ordering};
@@ -48,17 +47,17 @@ pub(crate) struct State {
     pub(super) step: Option<Step>,
     pub(super) profile: GuestProfile,
     /// `hvip`: the wires that are up.
-    wires: u64,
+    pub(super) wires: u64,
     /// `hstatus`, without what traps change.
     hstatus: u64,
-    vs: Supervisor,
+    pub(super) vs: Supervisor,
     optional: Optional,
     units: Units,
     /// When the guest's timer rings, in ticks; where there is no Sstc, the firmware's, which we watch.
-    timer: u64,
+    pub(super) timer: u64,
     /// The port's [`GuestPort::stir`].
     stir: Arc<AtomicU8>,
-    port: Arc<dyn GuestPort>,
+    pub(super) port: Arc<dyn GuestPort>,
 }
 
 impl fmt::Debug for State {
@@ -70,27 +69,13 @@ impl fmt::Debug for State {
     }
 }
 
-/// Where `hvictl` has the number of an interrupt; its priority, 1 or none, stands at the end.
-const HVICTL_IID_SHIFT: u32 = 16;
-
-fn has_sstc() -> bool {
+pub(super) fn has_sstc() -> bool {
     cpu::has(Extension::Sstc)
 }
 
 impl State {
     fn is_loaded(&self, cpu: &PerCpu) -> bool {
         cpu.loaded.is(self)
-    }
-
-    /// Says in `hvictl` whether the external wire is up (AIA, 6.3.3): where the guest has a file of messages and the
-    /// hart has none for it, `stopi` says so too then. Not every hart derives that from the wire.
-    fn tell_external(&self) {
-        if cpu::has(Extension::Ssaia) {
-            let pending = u64::from(self.wires & pending::VSEI != 0);
-            let external = u64::from(cause::SUPERVISOR_EXTERNAL) << HVICTL_IID_SHIFT | pending;
-            // SAFETY: what is pending for the guest.
-            unsafe { set!("hvictl", if self.profile.irq_registers { external } else { 0 }) };
-        }
     }
 
     /// Into the hardware, in place of whoever is there.
@@ -149,43 +134,6 @@ impl State {
             state.unload(cpu);
         }
         gstage::unload();
-    }
-
-    /// Lets the port see what became of its wires, and takes their levels. The guest is loaded.
-    #[cold]
-    fn exchange(&mut self, cpu: &PerCpu) {
-        cpu.loaded.rang.set(false);
-        self.wires = get!("hvip");
-        self.exchange_aside();
-        // SAFETY: what is pending for the guest.
-        unsafe { set!("hvip", self.wires) };
-        self.tell_external();
-    }
-
-    /// The same while the guest is not loaded.
-    fn exchange_aside(&mut self) {
-        let mut held = Held::new(0);
-        held.wires.external = self.wires & pending::VSEI != 0;
-        held.wires.software = self.wires & pending::VSSI != 0;
-        self.port.exchange(&mut held);
-        let mut wires = self.wires & !(pending::VSEI | pending::VSSI);
-        if held.wires.external {
-            wires |= pending::VSEI;
-        }
-        if held.wires.software {
-            wires |= pending::VSSI;
-        }
-        self.wires = wires;
-    }
-
-    /// Raises the timer's wire when it is time, where no hardware does. The guest is loaded.
-    #[cold]
-    fn look_at_timer(&mut self) {
-        if self.wires & pending::VSTI == 0 && get!("time") >= self.timer {
-            self.wires |= pending::VSTI;
-            // SAFETY: what is pending for the guest.
-            unsafe { set_bits!("hvip", pending::VSTI) };
-        }
     }
 
     /// Lets the guest's waits (WFI) trap only if anybody else could run meanwhile: alone, it may keep the
@@ -275,13 +223,6 @@ impl State {
         if let Some(x) = self.gprs.x.get_mut(register.index()) {
             *x = value;
         }
-    }
-
-    /// The guest's timer, and its enabled interrupts, wherever they are.
-    fn timer_and_enabled(&self, loaded: bool) -> (u64, u64) {
-        let enabled = if loaded { get!("vsie") } else { self.vs.enabled };
-        let timer = if loaded && has_sstc() { get!("vstimecmp") } else { self.timer };
-        (timer, enabled)
     }
 
     /// Registers as after reset.
