@@ -6,55 +6,50 @@
 
 use core::hint::black_box;
 
-use isa_firmware::psci;
-use isa_gic::gicd::{self, irouter};
-
+use crate::arch::{bench, irq, uart};
+use crate::runtime::clock::{nanoseconds, ticks};
 use crate::runtime::cpus::{self, Order};
 use crate::runtime::machine::{Machine, machine};
-use crate::runtime::mmio::{load32, load64, store32};
-use crate::runtime::print::{DR, FR, TXFF};
-use crate::runtime::registers::{affinity, get, give_way, mask, unmask, wfi};
-use crate::runtime::vectors::attempt;
+use crate::runtime::registers::{give_way, mask, unmask, wfi};
 use crate::runtime::{firmware, interrupts, say, timer};
 
 /// How often most things are done: the counter's tick is many instructions.
-const MANY: u64 = 2000;
+pub(crate) const MANY: u64 = 2000;
 /// How many interrupts are waited for.
 const SOME: u64 = 200;
 /// Characters written, a line's end among each fifty.
 const CHARACTERS: u64 = 1000;
-/// BUSY, in the UART's flags.
-const BUSY: u32 = 1 << 3;
 
 /// Runs all; powers off.
 pub(crate) fn run() -> ! {
     let machine = machine();
-    machine.gic.start();
-    machine.gic.start_cpu();
+    irq::start();
     if machine.cpus().len() > 1 {
         between_cpus(machine);
     } else {
-        machine.gic.enable(timer::VIRTUAL_ID);
-        calls(machine);
-        registers(machine);
+        irq::listen_to_timer();
+        bench::calls(machine);
+        let uart = machine.uart;
+        figure("read-of-an-emulated-UART-register", each(MANY, || uart::status(uart)));
+        bench::registers(machine);
         console(machine);
-        timers(machine);
-        interrupts(machine);
+        timers();
+        bench::interrupts(machine);
     }
     say!("BENCH done");
     firmware::off()
 }
 
-fn figure(name: &str, value: u64) {
+pub(crate) fn figure(name: &str, value: u64) {
     say!("BENCH {name} {value} instructions");
 }
 
 /// Nanoseconds that `what` takes, of `count` times, rounded to the next; the loop itself is left out.
 #[inline(always)]
-fn each<T>(count: u64, what: impl Fn() -> T) -> u64 {
+pub(crate) fn each<T>(count: u64, what: impl Fn() -> T) -> u64 {
     let all = time(count, what);
     let empty = time(count, || ());
-    (timer::nanoseconds(all.saturating_sub(empty)) + count / 2) / count
+    (nanoseconds(all.saturating_sub(empty)) + count / 2) / count
 }
 
 /// Ticks that `count` times `what` take.
@@ -70,41 +65,11 @@ fn time<T>(count: u64, what: impl Fn() -> T) -> u64 {
     timer::now() - begun
 }
 
-fn calls(machine: &Machine) {
-    let version = || match machine.conduit {
-        firmware::Conduit::Hvc => firmware::hvc([psci::VERSION.into(), 0, 0, 0]),
-        firmware::Conduit::Smc => firmware::smc([psci::VERSION.into(), 0, 0, 0]),
-    };
-    figure("hypercall-PSCI_VERSION", each(MANY, version));
-    const UNKNOWN: u64 = 0x8400_ff77;
-    figure("hypercall-unknown", each(MANY, || firmware::hvc([UNKNOWN, 0, 0, 0])));
-    if attempt(|| firmware::smc([UNKNOWN, 0, 0, 0])).is_ok() {
-        figure("SMC-unknown", each(MANY, || firmware::smc([UNKNOWN, 0, 0, 0])));
-    }
-}
-
-fn registers(machine: &Machine) {
-    let flags = machine.uart + FR;
-    figure("read-of-an-emulated-UART-register", each(MANY, || load32(flags)));
-    let typer = machine.gic.distributor() + gicd::TYPER;
-    figure("read-of-the-distributor", each(MANY, || load32(typer)));
-    let enable = gicd::bit_register(machine.gic.distributor() + gicd::ISENABLER, 100);
-    figure("write-of-the-distributor", each(MANY, || store32(enable, 0)));
-    // Registers with state behind them, as reads and as writes.
-    figure("read-of-the-distributor-ISENABLER", each(MANY, || load32(enable)));
-    if let Some(own) = machine.gic.own_registers() {
-        let route = machine.gic.distributor() + irouter(40);
-        figure("read-of-the-distributor-IROUTER", each(MANY, || load64(route)));
-        figure("read-of-the-redistributor-ISPENDR0", each(MANY, || load32(own + gicd::ISPENDR)));
-    }
-    figure("read-of-an-ID-register", each(MANY, || get!("id_aa64pfr0_el1")));
-}
-
 fn console(machine: &Machine) {
     let uart = machine.uart;
     let write = |index: u64| {
-        while load32(uart + FR) & TXFF != 0 {}
-        store32(uart + DR, if index % 50 == 49 { 10 } else { u32::from(b'.') });
+        while uart::is_full(uart) {}
+        uart::send(uart, if index % 50 == 49 { 10 } else { b'.' });
     };
     let loop_alone = time(CHARACTERS, || ());
     let begun = timer::now();
@@ -115,11 +80,10 @@ fn console(machine: &Machine) {
     let begun = timer::now();
     for index in 0..CHARACTERS {
         write(black_box(index));
-        while load32(uart + FR) & BUSY != 0 {}
+        while uart::is_busy(uart) {}
     }
     let patient = timer::now() - begun;
-    let per =
-        |ticks: u64| (timer::nanoseconds(ticks.saturating_sub(loop_alone)) + CHARACTERS / 2) / CHARACTERS;
+    let per = |ticks: u64| (nanoseconds(ticks.saturating_sub(loop_alone)) + CHARACTERS / 2) / CHARACTERS;
     say!("\r");
     figure("character-on-an-emulated-console", per(plain));
     // As Linux's early console does: it waits until the character is out.
@@ -127,21 +91,21 @@ fn console(machine: &Machine) {
 }
 
 /// The average of `SOME` results, each of which is in ticks, after one that is not counted.
-fn average(what: impl Fn(u64) -> u64) -> u64 {
+pub(crate) fn average(what: impl Fn(u64) -> u64) -> u64 {
     what(0);
     let sum: u64 = (1..=SOME).map(what).sum();
-    (timer::nanoseconds(sum) + SOME / 2) / SOME
+    (nanoseconds(sum) + SOME / 2) / SOME
 }
 
 /// Executes about so many instructions, so that not all measurements begin at the same place of a tick.
-fn dawdle(instructions: u64) {
+pub(crate) fn dawdle(instructions: u64) {
     for index in 0..instructions / 4 {
         black_box(index);
     }
 }
 
-fn timers(machine: &Machine) {
-    let millisecond = timer::ticks(1_000_000);
+fn timers() {
+    let millisecond = ticks(1_000_000);
     let lateness = |index: u64, wait: fn()| {
         dawdle(index);
         let at = timer::now() + millisecond;
@@ -165,9 +129,11 @@ fn timers(machine: &Machine) {
             wfi();
         }
         let woken = timer::now();
-        let taken = machine.gic.acknowledge();
+        let taken = irq::take();
         timer::stop();
-        machine.gic.end(taken);
+        if let Some(taken) = taken {
+            taken.end();
+        }
         woken - at
     };
     figure("wake-from-WFI", average(wake));
@@ -177,41 +143,7 @@ fn timers(machine: &Machine) {
     timer::stop();
 }
 
-fn interrupts(machine: &Machine) {
-    let gic = machine.gic;
-    let own = affinity();
-    let sent = |index: u64| {
-        dawdle(index);
-        let before = interrupts::count();
-        let begun = timer::now();
-        gic.send(1, own);
-        while interrupts::count() == before {
-            core::hint::spin_loop();
-        }
-        let (_, entered) = interrupts::last();
-        entered - begun
-    };
-    unmask();
-    figure("SGI-to-self-send-to-receive", average(sent));
-    mask();
-    let whole = || {
-        gic.send(1, own);
-        let taken = gic.acknowledge();
-        gic.end(taken);
-    };
-    figure("SGI-to-self-acknowledged-and-ended", each(MANY, whole));
-    let end = |index: u64| {
-        dawdle(index);
-        gic.send(1, own);
-        let taken = gic.acknowledge();
-        let begun = timer::now();
-        gic.end(taken);
-        timer::now() - begun
-    };
-    figure("end-of-interrupt", average(end));
-}
-
-/// An SGI from the first CPU to the second, from before it is sent until the second is at its vector.
+/// An interrupt from the first CPU to the second, from before it is sent until the second is at its vector.
 ///
 /// With `-icount` QEMU runs one CPU at a time, and the counter counts the instructions of all of them. The
 /// sender gives way as soon as it has sent, so the next instruction is the receiver's: what is measured is the
@@ -234,7 +166,7 @@ fn between_cpus(machine: &Machine) {
         }
         let before = cpus::counts(1).1;
         let begun = timer::now();
-        machine.gic.send(1, to);
+        irq::send(to);
         while cpus::counts(1).1 == before {
             give_way();
         }
@@ -247,7 +179,7 @@ fn between_cpus(machine: &Machine) {
     // Without the other's taking part: what is left of the figures above is the receiver's.
     let alone = |_| {
         let begun = timer::now();
-        machine.gic.send(1, to);
+        irq::send(to);
         timer::now() - begun
     };
     let send = average(|index| {

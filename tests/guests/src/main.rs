@@ -6,14 +6,19 @@
 //! | `selfcheck` | [`selfcheck`]: whether the machine is what the manuals say |
 //! | `mischief=NAME` | [`mischief`]: what no guest should do |
 //!
-//! They run on the guest machine `virt-v8`, and at EL1 on the machine that it resembles, QEMU's `virt`: so
-//! the programs themselves can be checked without the hypervisor.
+//! They run on the guest machines `virt-v8` and `virt64`, and without hypervisor on the machines that these resemble,
+//! QEMU's `virt`: so the programs themselves can be checked. What differs between architectures is in the folder
+//! of each, [`arch`] here.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 #![cfg_attr(target_os = "none", expect(unsafe_code, reason = "a bare-metal program that owns its machine"))]
 
 #[cfg(target_os = "none")]
 extern crate alloc;
 
+#[cfg(target_os = "none")]
+#[cfg_attr(target_arch = "aarch64", path = "aarch64/mod.rs")]
+#[cfg_attr(target_arch = "riscv64", path = "riscv64/mod.rs")]
+mod arch;
 #[cfg(target_os = "none")]
 mod bench;
 #[cfg(target_os = "none")]

@@ -47,6 +47,12 @@ pub(crate) struct Arch {
     pub(crate) uart: u64,
     /// What is said of that machine behind its name so that its device tree is the same each time.
     pub(crate) repeatable: &'static str,
+    /// The test program's mischiefs that come to an end by themselves.
+    pub(crate) ending: &'static [&'static str],
+    /// Those that go on until the guest is destroyed.
+    pub(crate) endless: &'static [&'static str],
+    /// Figures of `bench` by name, and what each must be at most.
+    pub(crate) limits: &'static [(&'static str, u64)],
 }
 
 /// Where the header of a flat kernel has its magic number. Linux's arm64 and riscv headers have the same form up

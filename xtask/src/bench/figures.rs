@@ -2,26 +2,7 @@
 
 use std::fmt;
 
-/// What each figure must be at most.
-const LIMITS: &[(&str, u64)] = &[
-    ("hypercall PSCI_VERSION", 200),
-    ("read of an emulated UART register", 300),
-    ("read of the distributor", 300),
-    ("character on an emulated console", 800),
-    ("guest timer interrupt lateness", 500),
-    ("wake from WFI", 700),
-    ("wake of a vCPU on another CPU", 1200),
-    ("IPI between two running vCPUs", 800),
-    ("switch between two guests", 1200),
-    ("timer lateness with 1000 timers", 500),
-    ("EL2 in a Linux boot", 800_000),
-    ("EL2 beside two busy Linux guests", 2000),
-    ("power-on to first line", 1_000_000),
-    ("power-on to prompt", 5_000_000),
-    ("image file", 1_000_000),
-    ("memory kept before guests", 4 << 20),
-    ("memory kept per guest", 256 << 10),
-];
+use crate::arch::Arch;
 
 /// One figure.
 struct Figure {
@@ -33,12 +14,26 @@ struct Figure {
 }
 
 /// What was measured, in the order of measuring.
-#[derive(Default)]
 pub(super) struct Figures {
+    /// Names, and what each must be at most.
+    limits: &'static [(&'static str, u64)],
     figures: Vec<Figure>,
 }
 
 impl Figures {
+    /// Nothing yet of this architecture.
+    pub(super) fn new(arch: &Arch) -> Self {
+        Self { limits: arch.limits, figures: Vec::new() }
+    }
+
+    fn limit(&self, figure: &Figure) -> Option<u64> {
+        self.limits.iter().find(|(name, _)| *name == figure.name).map(|(_, limit)| *limit)
+    }
+
+    fn is_missed(&self, figure: &Figure) -> bool {
+        self.limit(figure).is_some_and(|limit| figure.value > limit)
+    }
+
     pub(super) fn add(&mut self, name: &str, value: u64, unit: &str, native: Option<u64>) {
         self.figures.push(Figure { name: name.to_owned(), value, unit: unit.to_owned(), native });
     }
@@ -53,7 +48,8 @@ impl Figures {
     pub(super) fn add_lines(&mut self, hosted: &str, native: &str) {
         for (name, value, unit) in lines(hosted) {
             let native = lines(native).find(|(other, ..)| *other == name).map(|(_, value, _)| value);
-            let known = LIMITS.iter().map(|(known, _)| *known).find(|known| known.replace(' ', "-") == name);
+            let known =
+                self.limits.iter().map(|(known, _)| *known).find(|known| known.replace(' ', "-") == name);
             let name = known.map_or_else(|| name.replace('-', " "), str::to_owned);
             self.add(&name, value, unit, native);
         }
@@ -61,8 +57,7 @@ impl Figures {
 
     /// The names of the figures that are more than they must be.
     pub(super) fn missed(&self) -> Vec<&str> {
-        let missed =
-            self.figures.iter().filter(|figure| figure.limit().is_some_and(|limit| figure.value > limit));
+        let missed = self.figures.iter().filter(|figure| self.is_missed(figure));
         missed.map(|figure| figure.name.as_str()).collect()
     }
 
@@ -89,22 +84,15 @@ fn lines(text: &str) -> impl Iterator<Item = (&str, u64, &str)> {
     })
 }
 
-impl Figure {
-    fn limit(&self) -> Option<u64> {
-        LIMITS.iter().find(|(name, _)| *name == self.name).map(|(_, limit)| *limit)
-    }
-}
-
 impl fmt::Display for Figures {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let optional = |number: Option<u64>| number.map_or("-".to_owned(), grouped);
         writeln!(out, "{:<36} {:>15} {:>15} {:>15}  unit", "figure", "value", "must", "native")?;
         for figure in &self.figures {
             let value = grouped(figure.value);
-            let limit = optional(figure.limit());
+            let limit = optional(self.limit(figure));
             let native = optional(figure.native);
-            let remark =
-                if figure.limit().is_some_and(|limit| figure.value > limit) { "  <-- too much" } else { "" };
+            let remark = if self.is_missed(figure) { "  <-- too much" } else { "" };
             writeln!(
                 out,
                 "{:<36} {value:>15} {limit:>15} {native:>15}  {}{remark}",
@@ -134,7 +122,7 @@ mod tests {
 
     #[test]
     fn lines_of_a_guest_program_become_figures() {
-        let mut figures = Figures::default();
+        let mut figures = Figures::new(crate::arch::DEFAULT);
         figures.add_lines(
             "[guest0/uart0] BENCH hypercall-PSCI_VERSION 201 instructions\nnoise\nBENCH x y z\nBENCH own 7 ns\n",
             "BENCH own 5 ns",

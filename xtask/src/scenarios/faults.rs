@@ -137,7 +137,7 @@ fn halted(console: &mut Console) -> Result<()> {
 
 fn ipi_storm(console: &mut Console) -> Result<()> {
     console.prompt(BOOT)?;
-    load(console, "sgi")?;
+    load(console, "ipi")?;
     console.command("guest create bad;guest kick bad")?;
     console.attach("bad/uart0")?;
     console.expect("CPU 3 powered on: 0", 30)?;

@@ -10,8 +10,8 @@ use crate::test::console::Console;
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "selfcheck",
-        about: "a guest finds the firmware, the registers, the GIC, the timer and the UART as promised",
-        boards: &["virt-gicv3"],
+        about: "a guest finds the firmware, the registers, the interrupt controller, the timer and the UART as promised",
+        boards: &["virt-gicv3", "qemu-riscv64-virt", "qemu-riscv64-aplic", "qemu-riscv64-imsic"],
         machine: selfcheck_machine,
         script: selfcheck,
     },
@@ -25,21 +25,21 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "mischief-that-ends",
         about: "every register of every device, forged calls, cache maintenance: beside a Linux guest",
-        boards: &["virt-gicv3"],
+        boards: &["virt-gicv3", "qemu-riscv64-virt"],
         machine: quiet,
-        script: |console| beside_linux(console, ENDING, true),
+        script: |console| beside_linux(console, console.arch.ending, true),
     },
     Scenario {
         name: "mischief-without-end",
         about: "jumps to nothing, never yields, floods console and log: beside a Linux guest",
-        boards: &["virt-gicv3"],
+        boards: &["virt-gicv3", "qemu-riscv64-virt"],
         machine: quiet,
-        script: |console| beside_linux(console, ENDLESS, false),
+        script: |console| beside_linux(console, console.arch.endless, false),
     },
     Scenario {
         name: "selfcheck-on-four-cpus",
         about: "the self-check's CPUs run at the same time, on a host with four",
-        boards: &["virt-gicv3", "virt-gicv2"],
+        boards: &["virt-gicv3", "virt-gicv2", "qemu-riscv64-virt", "qemu-riscv64-imsic"],
         machine: |machine| {
             selfcheck_machine(machine);
             machine.cpus = Some(4);
@@ -54,12 +54,12 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             quiet(machine);
             machine.cpus = Some(2);
         },
-        script: |console| beside_linux(console, ENDLESS, false),
+        script: |console| beside_linux(console, console.arch.endless, false),
     },
     Scenario {
         name: "timer-storm",
         about: "a guest whose timer never stops ringing takes no interrupt from the host: typing beside it",
-        boards: &["virt-gicv3"],
+        boards: &["virt-gicv3", "qemu-riscv64-virt"],
         machine: quiet,
         script: timer_storm,
     },
@@ -71,11 +71,6 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         script: flooded_log,
     },
 ];
-
-/// What comes to an end by itself.
-const ENDING: &[&str] = &["memory", "devices", "ldst", "firmware", "cpus", "sysregs", "cache"];
-/// What goes on until the guest is destroyed.
-const ENDLESS: &[&str] = &["jump", "unmapped", "spin", "flood", "log", "wfi", "sgi", "timer"];
 
 /// Log lines stay off the console: they would stand in the middle of what the guests print.
 fn quiet(machine: &mut Machine) {

@@ -5,7 +5,7 @@ use fdt::Region;
 use crate::runtime::machine::machine;
 use crate::runtime::mmio::{load8, load16, load32, load64, store8, store16, store32, store64};
 use crate::runtime::random::Random;
-use crate::runtime::{print, say, vectors};
+use crate::runtime::{faults, print, say};
 
 /// How often all of it is done.
 const ROUNDS: u64 = 4;
@@ -16,7 +16,7 @@ const ANYWHERE: u64 = 5_000;
 
 /// Writes; each round with other values.
 pub(super) fn run() {
-    vectors::tolerate(true);
+    faults::tolerate(true);
     let mut random = Random::new(8);
     for round in 1..=ROUNDS {
         for window in machine().devices() {
@@ -24,7 +24,7 @@ pub(super) fn run() {
             anywhere(&mut random, *window);
         }
         print::revive();
-        say!("\nMISCHIEF devices round {round}: {} faults", vectors::faults());
+        say!("\nMISCHIEF devices round {round}: {} faults", faults::count());
     }
 }
 

@@ -1,52 +1,39 @@
 //! Memory that is not there, and memory that should hold nothing.
 
-use core::arch::asm;
-
 use fdt::Region;
 
+use crate::arch::mischief::wild;
 use crate::runtime::machine::{Machine, machine};
 use crate::runtime::mmio::{load8, load16, load32, load64, store8, store16, store32, store64};
 use crate::runtime::random::Random;
-use crate::runtime::{say, vectors};
+use crate::runtime::{faults, say};
 
 /// Nothing lies here in the guest.
-const NOWHERE: u64 = 0x1000_0000;
+const NOWHERE: u64 = wild::NOWHERE;
 
 /// Jumps to nothing, the vectors being there as well: nothing can ever be executed again.
 pub(super) fn jump() {
-    // SAFETY: this guest has nothing more to lose. With its MMU off, nothing of its own is asked
-    // before the hypervisor's memory map.
-    unsafe {
-        asm!(
-            "msr vbar_el1, {nowhere}",
-            "mov {sctlr}, #0x0800",
-            "movk {sctlr}, #0x30d0, lsl #16",
-            "msr sctlr_el1, {sctlr}",
-            "isb",
-            "br {nowhere}",
-            nowhere = in(reg) NOWHERE, sctlr = out(reg) _,
-        )
-    }
+    wild::lose_vectors(NOWHERE);
 }
 
 /// Loads, stores and jumps all over the 40 bits, for ever.
 pub(super) fn unmapped() {
-    vectors::tolerate(true);
+    faults::tolerate(true);
     let mut random = Random::new(40);
     for round in 1_u64.. {
-        let before = vectors::faults();
+        let before = faults::count();
         for _ in 0..20_000 {
             touch(&mut random);
         }
-        say!("MISCHIEF unmapped round {round}: {} faults", vectors::faults() - before);
+        say!("MISCHIEF unmapped round {round}: {} faults", faults::count() - before);
     }
 }
 
 fn touch(random: &mut Random) {
     let size = random.of(&[1 << 30, 1 << 34, 1 << 40]);
     let address = random.below(size) & !7;
-    // The interrupt controller, the UART and their neighbours are `devices`' business.
-    if machine().is_ram(address) || (0x0800_0000..0x0b00_0000).contains(&address) {
+    // Devices are `devices`' business.
+    if machine().is_ram(address) || wild::DEVICES.contains(&address) {
         return;
     }
     let value = random.next();
@@ -59,9 +46,7 @@ fn touch(random: &mut Random) {
         5 => store16(address + 6, value as u16),
         6 => store32(address, value as u32),
         7 => store64(address, value),
-        // Here nothing lies on the bare machine either, and our own map lets it be executed.
-        // SAFETY: a call to nowhere comes back by the exception handler.
-        _ => unsafe { asm!("blr {}", in(reg) 0x30_0000_0000 | address & 0xf_ffff_fff0, clobber_abi("C")) },
+        _ => wild::call(address),
     }
 }
 

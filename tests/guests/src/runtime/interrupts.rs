@@ -2,8 +2,8 @@
 
 use atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
-use super::machine::machine;
-use super::{cpus, say, timer};
+use super::{cpus, say};
+use crate::arch::irq;
 
 static COUNT: AtomicU64 = AtomicU64::new(0);
 static ENTERED: AtomicU64 = AtomicU64::new(0);
@@ -14,28 +14,22 @@ static STORM: AtomicBool = AtomicBool::new(false);
 pub(crate) const NONE: u32 = u32::MAX;
 
 /// Called at an interrupt that came at time `entered`.
-pub(super) fn taken(entered: u64) {
-    let gic = machine().gic;
-    let ack = gic.acknowledge();
-    let id = ack & 0x3ff;
-    if id >= 1020 {
-        return;
-    }
+pub(crate) fn taken(entered: u64) {
+    let Some(taken) = irq::take() else { return };
     if cpus::index() != 0 {
         cpus::interrupted(entered);
     } else {
         ENTERED.store(entered, Relaxed);
-        LAST.store(id, Relaxed);
+        LAST.store(taken.id(), Relaxed);
         let count = COUNT.fetch_add(1, Relaxed) + 1;
-        match id {
-            0..16 => {}
-            _ if STORM.load(Relaxed) => in_storm(count),
-            timer::VIRTUAL_ID => timer::stop(),
-            timer::PHYSICAL_ID => timer::stop_physical(),
-            _ => gic.disable(id),
+        if taken.is_from_cpu() {
+        } else if STORM.load(Relaxed) {
+            in_storm(count);
+        } else {
+            taken.silence();
         }
     }
-    gic.end(ack);
+    taken.end();
 }
 
 fn in_storm(count: u64) {

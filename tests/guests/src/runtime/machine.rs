@@ -4,31 +4,24 @@ use core::cell::UnsafeCell;
 
 use fdt::{Early, EarlyNode, Region};
 
-use super::firmware::{self, Conduit};
-use super::gic::Gic;
-use super::head::MAX_CPUS;
+use crate::arch::machine::{self as arch, Parts};
+use crate::arch::{MAX_CPUS, power};
 
 /// Windows of device registers that are remembered.
 const MAX_DEVICES: usize = 64;
 /// Banks of RAM that are remembered.
 const MAX_BANKS: usize = 8;
 
-/// Devices of the bare machine that may be written with anything: others reach for memory, or let QEMU
-/// allocate without bound. A guest's devices all have to bear it.
-const HARMLESS: &[&str] = &["arm,pl011", "arm,pl031", "arm,gic-v3", "arm,cortex-a15-gic"];
-
 /// This machine.
 pub(crate) struct Machine {
     /// The program's name, and its arguments.
     pub(crate) bootargs: &'static str,
-    /// The console, a PL011.
+    /// The console.
     pub(crate) uart: u64,
-    /// The interrupt controller.
-    pub(crate) gic: Gic,
-    /// The PL031, if there is one.
+    /// The real-time clock, if there is one.
     pub(crate) rtc: Option<u64>,
-    /// How firmware is called.
-    pub(crate) conduit: Conduit,
+    /// What only this architecture's machines have.
+    pub(crate) parts: Parts,
     /// Whether a hypervisor says that it is there.
     pub(crate) hypervised: bool,
     /// The image, zeroed data and stacks included.
@@ -69,41 +62,36 @@ impl Machine {
         let compatible = |model: &'static str| tree.nodes().find(move |node| node.is_compatible(model));
         let chosen = tree.chosen();
         let register = |node: EarlyNode<'_>| node.reg().next().map(|region| region.start);
-        let gic = match compatible("arm,gic-v3") {
-            Some(node) => Gic::V3 { distributor: register(node)?, redistributors: node.reg().nth(1)?.start },
-            None => {
-                let node = compatible("arm,cortex-a15-gic").or_else(|| compatible("arm,gic-400"))?;
-                Gic::V2 { distributor: register(node)?, interface: node.reg().nth(1)?.start }
-            }
-        };
-        let smc =
-            compatible("arm,psci-1.0").or_else(|| compatible("arm,psci-0.2"))?.str("method") == Some("smc");
-        let conduit = if smc { Conduit::Smc } else { Conduit::Hvc };
+        let parts = Parts::read(tree)?;
         let cpus = tree.nodes().filter(|node| node.str("device_type") == Some("cpu")).filter_map(|node| {
             let bytes = node.property("reg")?;
             Some(bytes.iter().fold(0, |number, &byte| number << 8 | u64::from(byte)))
         });
-        let hypervised = firmware::is_hypervised(conduit);
+        let hypervised = parts.is_hypervised();
         // Device registers are below the RAM on these machines, and mapped as such.
         let devices = tree
             .nodes()
             .filter(|node| node.str("device_type") != Some("cpu"))
-            .filter(|node| hypervised || HARMLESS.iter().any(|model| node.is_compatible(model)))
+            .filter(|node| hypervised || arch::HARMLESS.iter().any(|model| node.is_compatible(model)))
             .flat_map(EarlyNode::reg)
             .filter(|region| region.start >= 0x1000 && region.start < 1 << 30);
         let none = Region { start: 0, size: 0 };
+        // The one that runs is the first, whichever firmware chose.
+        let mut cpus = List::collect(0, cpus);
+        if let Some(first) = cpus.get().iter().position(|&cpu| cpu == power::own_id()) {
+            cpus.values.swap(0, first);
+        }
         Some(Machine {
             bootargs: chosen.bootargs.unwrap_or(""),
-            uart: compatible("arm,pl011").and_then(register)?,
-            gic,
-            rtc: compatible("arm,pl031").and_then(register),
-            conduit,
+            uart: compatible(arch::UART).and_then(register)?,
+            rtc: compatible(arch::RTC).and_then(register),
+            parts,
             hypervised,
             image,
             tree: Region { start: blob.as_ptr() as u64, size: tree.total_size() as u64 },
             initrd: chosen.initrd.map(|range| Region { start: range.start, size: range.end - range.start }),
             ram: List::collect(none, tree.memory()),
-            cpus: List::collect(0, cpus),
+            cpus,
             devices: List::collect(none, devices),
         })
     }
@@ -113,7 +101,7 @@ impl Machine {
         self.ram.get()
     }
 
-    /// The affinities of all CPUs.
+    /// What firmware calls the CPUs; the one that started is the first.
     pub(crate) fn cpus(&self) -> &[u64] {
         self.cpus.get()
     }
@@ -138,7 +126,7 @@ static MACHINE: Global = Global(UnsafeCell::new(None));
 
 /// Reads the tree. Returns whether there was what is needed; there is no console to complain on.
 pub(crate) fn find(tree: u64, image: Region) -> bool {
-    // SAFETY: the loader's promise: x0 is the address of a tree, whose size is in its header; nobody
+    // SAFETY: the loader's promise: the address of a tree, whose size is in its header; nobody
     // changes it.
     let blob = unsafe {
         let size = u32::from_be(*((tree + 4) as *const u32));

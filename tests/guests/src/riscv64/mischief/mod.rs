@@ -1,0 +1,19 @@
+//! What only programs of this architecture can do wrong.
+
+mod csrs;
+mod fences;
+mod firmware;
+mod log;
+mod tables;
+pub(crate) mod wild;
+
+/// The programs, by name.
+pub(crate) const PROGRAMS: &[(&str, fn())] = &[
+    ("firmware", firmware::run),
+    ("cpus", firmware::cpus),
+    ("sysregs", csrs::run),
+    ("tables", tables::run),
+    ("lost", tables::lost),
+    ("fences", fences::run),
+    ("log", log::run),
+];

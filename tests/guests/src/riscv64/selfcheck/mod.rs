@@ -1,0 +1,33 @@
+//! What this architecture promises.
+
+mod accesses;
+mod calls;
+mod devices;
+mod faults;
+mod plic;
+mod smp;
+mod time;
+pub(crate) mod units;
+
+use super::registers::{SOFTWARE, clear_bits};
+use super::timer;
+use crate::runtime::machine::machine;
+use crate::selfcheck::Report;
+
+/// The parts, in their order.
+pub(crate) const PARTS: &[fn(&mut Report)] =
+    &[calls::run, faults::run, accesses::run, plic::run, time::run, devices::rtc, units::run, smp::run];
+
+/// Takes what an earlier check that failed has left behind, so that it fails alone.
+pub(crate) fn quiet() {
+    timer::stop();
+    clear_bits!("sip", SOFTWARE);
+    if let Some(plic) = machine().parts.plic {
+        for _ in 0..8 {
+            match plic.claim() {
+                0 => break,
+                source => plic.complete(source),
+            }
+        }
+    }
+}
