@@ -64,6 +64,11 @@ pub trait Chip: Send + Sync {
     fn drop_priority(&self, masked: &IrqsOff, irq: u32);
     /// Lets it come again.
     fn deactivate(&self, masked: &IrqsOff, irq: u32);
+    /// Both at once, for most interrupts.
+    fn end(&self, masked: &IrqsOff, irq: u32) {
+        self.drop_priority(masked, irq);
+        self.deactivate(masked, irq);
+    }
     /// Lets it come; of a line that each CPU has for itself, the asking CPU's.
     fn enable(&self, irq: u32);
     /// Lets it come no more, likewise.

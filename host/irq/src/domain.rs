@@ -211,10 +211,7 @@ impl Domain {
         }
         let slot = self.slot(own);
         match slot.and_then(|slot| slot.run(masked, own)) {
-            Some(Outcome::Done) => {
-                self.chip.drop_priority(masked, own);
-                self.chip.deactivate(masked, own);
-            }
+            Some(Outcome::Done) => self.chip.end(masked, own),
             Some(Outcome::Keep) => {
                 if let Some(slot) = slot {
                     slot.kept.store(true, Ordering::Relaxed);
@@ -229,8 +226,7 @@ impl Domain {
     #[cold]
     fn unexpected(&self, masked: &IrqsOff, own: u32) {
         self.chip.disable(own);
-        self.chip.drop_priority(masked, own);
-        self.chip.deactivate(masked, own);
+        self.chip.end(masked, own);
         host_log::warn!("{}: interrupt {own} came, which nobody has; it is off now", self.chip.name());
     }
 

@@ -69,25 +69,22 @@ impl core::error::Error for LineError {}
 
 static TAIL: Once<fn(&IrqsOff)> = Once::new();
 
-/// Names what is called, still masked, when all pending interrupts were handled: the switch to a thread
-/// that one of them woke. Only the first name counts.
+/// Names what is called, still masked, when a pending interrupt was handled: the switch to a thread
+/// that it woke. Only the first name counts.
 pub fn set_tail(tail: fn(&IrqsOff)) {
     // A second scheduler would be a bug of start-up; the first one goes on working.
     let _ = TAIL.set(tail);
 }
 
-/// Handles what is pending; for `Machine::on_interrupt`.
+/// Handles the most urgent interrupt that is pending; for `Machine::on_interrupt`. Others come as soon as
+/// interrupts are unmasked: they are too rare to ask for them each time.
 pub fn entry(masked: &IrqsOff) {
     let since = Machine::ticks();
     let aside = Aside::new();
-    if let Some(root) = domain::root() {
-        // Bounded, so that a line that never falls cannot keep threads from running.
-        for _ in 0..AT_ONCE {
-            match root.chip().claim(masked) {
-                Some(irq) => root.dispatch(masked, irq),
-                None => break,
-            }
-        }
+    if let Some(root) = domain::root()
+        && let Some(irq) = root.chip().claim(masked)
+    {
+        root.dispatch(masked, irq);
     }
     load::add(masked, since);
     drop(aside);
@@ -95,9 +92,6 @@ pub fn entry(masked: &IrqsOff) {
         tail(masked);
     }
 }
-
-/// Interrupts handled in one entry.
-const AT_ONCE: u32 = 32;
 
 #[cfg(test)]
 mod tests;

@@ -276,8 +276,8 @@ pub fn current() -> Thread {
 
 /// How long the running thread waited for a CPU until it last got one, all in all.
 #[inline]
-pub fn waited() -> Nanos {
-    Nanos(cpu::current(&IrqsOff::now()).waited.load(Ordering::Relaxed))
+pub fn waited(masked: &IrqsOff) -> Nanos {
+    Nanos(cpu::current(masked).waited.load(Ordering::Relaxed))
 }
 
 /// Waits until somebody wakes the running thread; returns at once when somebody did since the last park.

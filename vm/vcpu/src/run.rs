@@ -113,11 +113,11 @@ impl<C: GuestCpu<Machine = Machine>> Runner<C> {
 
     /// Runs the guest until something stops it.
     pub fn run(&mut self) -> Stop {
-        self.tell_stolen();
         if self.own.is_suspended() && self.mailbox.asked().is_nothing() && !self.rouse() {
             return Stop::Idle;
         }
         let mut masked = IrqsOff::now();
+        self.tell_stolen(&masked);
         loop {
             let asked = self.mailbox.asked();
             if !asked.is_nothing() {
@@ -127,9 +127,8 @@ impl<C: GuestCpu<Machine = Machine>> Runner<C> {
             if matches!(exit, Exit::Host) {
                 self.exits.count(ExitKind::Host);
                 // The host interrupt that brought us back is taken here, and the thread may go on elsewhere.
-                drop(host_thread::take_interrupts(masked));
-                self.tell_stolen();
-                masked = IrqsOff::now();
+                masked = host_thread::take_interrupts(masked);
+                self.tell_stolen(&masked);
                 continue;
             }
             if matches!(exit, Exit::Called) {
@@ -153,9 +152,9 @@ impl<C: GuestCpu<Machine = Machine>> Runner<C> {
 
     /// Tells the guest how long its CPU would have run and did not, if that is more than it knows.
     #[inline]
-    fn tell_stolen(&mut self) {
+    fn tell_stolen(&mut self, masked: &IrqsOff) {
         if self.own.asked_for_stolen_time {
-            let waited = host_thread::waited();
+            let waited = host_thread::waited(masked);
             if waited != self.stolen {
                 self.stolen = waited;
                 self.siblings.steal(self.index, waited);

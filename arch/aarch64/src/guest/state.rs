@@ -1,22 +1,38 @@
 //! The registers of EL1, EL0 and the vector unit, which stay in the hardware until another virtual CPU
 //! needs the place. DDI 0487, chapter D24.
 
-use core::arch::naked_asm;
+use core::arch::{asm, naked_asm};
+use core::mem::offset_of;
 
 use crate::registers::{get, isb, set};
 
 macro_rules! el1_registers {
-    ($($field:ident = $name:literal;)*) => {
+    ($($one:ident $other:ident;)*) => {
         /// What EL1 and EL0 have of system registers.
         #[derive(Clone, Debug, Default)]
+        #[repr(C)]
         pub(crate) struct El1 {
-            $(pub(crate) $field: u64,)*
+            $(pub(crate) $one: u64, pub(crate) $other: u64,)*
         }
 
         impl El1 {
-            /// From the hardware.
+            /// From the hardware: two at a time, which halves the accesses to memory.
             pub(super) fn save(&mut self) {
-                $(self.$field = get!($name);)*
+                $(
+                    // SAFETY: reading them has no effect, and the two fields, neighbours, are ours to write.
+                    unsafe {
+                        asm!(
+                            concat!("mrs {one}, ", stringify!($one)),
+                            concat!("mrs {other}, ", stringify!($other)),
+                            "stp {one}, {other}, [{to}, #{at}]",
+                            one = out(reg) _,
+                            other = out(reg) _,
+                            to = in(reg) &raw mut *self,
+                            at = const offset_of!(El1, $one),
+                            options(nostack, preserves_flags)
+                        );
+                    }
+                )*
             }
 
             /// To the hardware.
@@ -24,43 +40,47 @@ macro_rules! el1_registers {
             /// # Safety
             /// Interrupts are masked, and the registers in the hardware were saved or are not needed.
             pub(super) unsafe fn load(&self) {
-                // SAFETY: none of these has an effect on EL2's own execution.
-                unsafe { $(set!($name, self.$field);)* }
+                $(
+                    // SAFETY: none of these has an effect on EL2's own execution.
+                    unsafe {
+                        asm!(
+                            "ldp {one}, {other}, [{from}, #{at}]",
+                            concat!("msr ", stringify!($one), ", {one}"),
+                            concat!("msr ", stringify!($other), ", {other}"),
+                            one = out(reg) _,
+                            other = out(reg) _,
+                            from = in(reg) &raw const *self,
+                            at = const offset_of!(El1, $one),
+                            options(nostack, preserves_flags)
+                        );
+                    }
+                )*
             }
 
             /// Each register's name and value.
             pub(super) fn each(&self, mut tell: impl FnMut(&'static str, u64)) {
-                $(tell(stringify!($field), self.$field);)*
+                $(
+                    tell(stringify!($one), self.$one);
+                    tell(stringify!($other), self.$other);
+                )*
             }
         }
     };
 }
 
 el1_registers! {
-    sctlr_el1 = "sctlr_el1";
-    cpacr_el1 = "cpacr_el1";
-    ttbr0_el1 = "ttbr0_el1";
-    ttbr1_el1 = "ttbr1_el1";
-    tcr_el1 = "tcr_el1";
-    mair_el1 = "mair_el1";
-    amair_el1 = "amair_el1";
-    vbar_el1 = "vbar_el1";
-    esr_el1 = "esr_el1";
-    far_el1 = "far_el1";
-    afsr0_el1 = "afsr0_el1";
-    afsr1_el1 = "afsr1_el1";
-    par_el1 = "par_el1";
-    contextidr_el1 = "contextidr_el1";
-    elr_el1 = "elr_el1";
-    spsr_el1 = "spsr_el1";
-    sp_el0 = "sp_el0";
-    sp_el1 = "sp_el1";
-    tpidr_el0 = "tpidr_el0";
-    tpidrro_el0 = "tpidrro_el0";
-    tpidr_el1 = "tpidr_el1";
-    cntkctl_el1 = "cntkctl_el1";
-    csselr_el1 = "csselr_el1";
-    vmpidr_el2 = "vmpidr_el2";
+    sctlr_el1 cpacr_el1;
+    ttbr0_el1 ttbr1_el1;
+    tcr_el1 mair_el1;
+    amair_el1 vbar_el1;
+    esr_el1 far_el1;
+    afsr0_el1 afsr1_el1;
+    par_el1 contextidr_el1;
+    elr_el1 spsr_el1;
+    sp_el0 sp_el1;
+    tpidr_el0 tpidrro_el0;
+    tpidr_el1 cntkctl_el1;
+    csselr_el1 vmpidr_el2;
 }
 
 impl El1 {
