@@ -178,8 +178,8 @@ impl<C: Cpu> IrqsOff<C> {
         let were_on = C::mask_irqs();
         let guard = Self(PhantomData);
         let nesting = C::nesting(&guard);
-        let irqs = nesting.irqs.get();
-        nesting.irqs.set(if irqs == 0 { GUARD | u32::from(were_on) } else { irqs + GUARD });
+        // While there is another guard, they were not on.
+        nesting.irqs.set((nesting.irqs.get() + GUARD) | u32::from(were_on));
         guard
     }
 

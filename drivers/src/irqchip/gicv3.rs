@@ -25,6 +25,9 @@ const PATIENCE: u32 = 1_000_000;
 
 /// The software-generated interrupt by which CPUs interrupt each other.
 const IPI: u8 = 0;
+/// Priority of the interrupt that calls a CPU out of its guest: below all others ([`super::PRIORITY`]), so that
+/// guests that call each other without end do not keep those from coming.
+const CALL_PRIORITY: u8 = 0xc0;
 
 struct Gicv3 {
     name: String,
@@ -145,6 +148,7 @@ impl Gicv3 {
             return Err(Declined::broken("the processor has no system registers for it"));
         }
         if let Some(call) = <Machine as LocalIrqs>::CALL {
+            private.banks().set_priority(call.into(), CALL_PRIORITY);
             private.banks().enable(call.into());
         }
         let mut cpus = self.cpus.lock();

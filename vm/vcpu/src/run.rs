@@ -161,7 +161,7 @@ impl<C: GuestCpu<Machine = Machine>> Runner<C> {
             }
         }
         if let Some(steal) = &mut self.own.steal {
-            steal.tell(&*self.buses.firmware.memory, host_thread::waited());
+            steal.tell(&*self.buses.firmware.memory, host_thread::waited(masked));
         }
     }
 
