@@ -31,6 +31,8 @@ pub(crate) struct PerCpu {
     pub(crate) timer_active: Cell<[usize; 2]>,
     /// MPIDR_EL1's affinity fields.
     pub(crate) hardware_id: Cell<u64>,
+    /// The same as [`icc::target`] has it, since it is needed in a hurry.
+    pub(crate) target: Cell<u64>,
     /// What the CPU begins with; nothing for the boot CPU.
     pub(crate) begin: BeginCell,
     /// A host interrupt that was taken on the way out of a guest and not handled yet; [`icc::NONE`] otherwise.
@@ -39,7 +41,7 @@ pub(crate) struct PerCpu {
 }
 
 // SAFETY: only the CPU that it belongs to reaches a block, with interrupts masked (`this`). What others reach
-// is written before they can find the block (`hardware_id`) or while the CPU does not run (`processors`).
+// is written before they can find the block (`identify`) or while the CPU does not run (`processors`).
 unsafe impl Sync for PerCpu {}
 
 impl PerCpu {
@@ -53,6 +55,7 @@ impl PerCpu {
             loaded: Loaded::none(),
             timer_active: Cell::new([0; 2]),
             hardware_id: Cell::new(0),
+            target: Cell::new(0),
             begin: BeginCell::new(),
             claimed: Cell::new(icc::NONE),
             emergency_stack,
@@ -65,6 +68,11 @@ impl PerCpu {
         self.nesting.restart();
         self.claimed.set(icc::NONE);
     }
+
+    fn identify(&self, hardware_id: u64) {
+        self.hardware_id.set(hardware_id);
+        self.target.set(icc::target(hardware_id));
+    }
 }
 
 impl Block for PerCpu {
@@ -76,7 +84,7 @@ impl Block for PerCpu {
     }
     fn new(id: CpuId, hardware_id: u64) -> Option<Box<Self>> {
         let block = Box::new(Self::with(id, EmergencyStack::leaked()));
-        block.hardware_id.set(hardware_id);
+        block.identify(hardware_id);
         Some(block)
     }
 }
@@ -94,7 +102,7 @@ pub(crate) static INTERRUPTS: Interrupts<Aarch64> = Interrupts::new();
 /// Gives the boot CPU its block.
 pub(crate) fn start() {
     BOOT_CPU.reset();
-    BOOT_CPU.hardware_id.set(processors::own_hardware_id());
+    BOOT_CPU.identify(processors::own_hardware_id());
     BLOCKS.first(&BOOT_CPU);
     // SAFETY: TPIDR_EL2 is ours alone; the block is static.
     unsafe { set!("tpidr_el2", &raw const BOOT_CPU as u64) };

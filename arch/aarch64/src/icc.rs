@@ -44,10 +44,29 @@ pub(crate) fn end_call(taken: u32) -> bool {
     is_call
 }
 
-/// Calls the processor with this hardware id out of its guest.
+/// Calls a processor, a [`target`], out of its guest.
 #[inline]
-pub(crate) fn call(masked: &IrqsOff<Aarch64>, hardware_id: u64) {
-    Aarch64::send(masked, hardware_id, CALL);
+pub(crate) fn call(_masked: &IrqsOff<Aarch64>, target: u64) {
+    send_to(target, CALL);
+}
+
+/// What of ICC_SGI1R_EL1 means the processor with this hardware id: Aff3, Aff2, Aff1, range and target list.
+pub(crate) fn target(hardware_id: u64) -> u64 {
+    let affinity = |shift: u32| hardware_id >> shift & 0xff;
+    affinity(32) << 48
+        | affinity(16) << 32
+        | affinity(8) << 16
+        | 1 << (affinity(0) & 15)
+        | (affinity(0) >> 4) << 44
+}
+
+/// Sends a software-generated interrupt, behind all that was written to memory before.
+#[inline]
+fn send_to(target: u64, number: u8) {
+    crate::registers::dsb();
+    // SAFETY: an interrupt is sent; memory is not touched.
+    unsafe { set!("S3_0_C12_C11_5", target | u64::from(number & 15) << 24) };
+    isb();
 }
 
 impl LocalIrqs for Aarch64 {
@@ -99,18 +118,7 @@ impl LocalIrqs for Aarch64 {
 
     #[inline]
     fn send(_masked: &IrqsOff<Self>, hardware_id: u64, number: u8) {
-        // ICC_SGI1R_EL1: Aff3, Aff2, INTID, Aff1, target list.
-        let affinity = |shift: u32| hardware_id >> shift & 0xff;
-        let value = affinity(32) << 48
-            | affinity(16) << 32
-            | u64::from(number & 15) << 24
-            | affinity(8) << 16
-            | 1 << (affinity(0) & 15)
-            | (affinity(0) >> 4) << 44;
-        crate::registers::dsb();
-        // SAFETY: an interrupt is sent; memory is not touched.
-        unsafe { set!("S3_0_C12_C11_5", value) };
-        isb();
+        send_to(target(hardware_id), number);
     }
 
     fn hardware_id(_masked: &IrqsOff<Self>) -> u64 {

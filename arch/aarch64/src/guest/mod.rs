@@ -91,7 +91,7 @@ impl Virt for Aarch64 {
     fn call_out(masked: &IrqsOff<Self>, target: CpuId) -> bool {
         let target = cpu::BLOCKS.get(target.0 as usize).filter(|_| lists::are_processors());
         if let Some(block) = target {
-            icc::call(masked, block.hardware_id.get());
+            icc::call(masked, block.target.get());
         }
         target.is_some()
     }
