@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 
 use arch::Width;
 use atomic::Arc;
-use host_sync::{IrqOff, Spin};
+use host_sync::{IrqOff, Rank, Spin};
 use isa_aia::aplic::{MAX_SOURCES, Register, SIZE_MSI, size_direct};
 use vio::irq::{IrqLine, Messages, Pins};
 use vm_bus::{Access, Refused, Target};
@@ -62,7 +62,7 @@ fn build(wires: &mut Wires<'_>) -> Result<(), NotWired> {
         let text = format!("the registers take {needed:#x} bytes, and there are {:#x}", span.length());
         return Err(wires.error(Some("reg"), text));
     }
-    let aplic = Arc::new(Aplic { state: Spin::new(State::new(sources, way)), messages });
+    let aplic = Arc::new(Aplic { state: Spin::ranked(State::new(sources, way), Rank::Controller), messages });
     wires.map(0, aplic.clone())?;
     wires.set_controller(Arc::new(Chip(aplic)));
     Ok(())

@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use arch::{Machine, RegisterId, Virt, Width};
 use atomic::Arc;
 use fdt::Node;
-use host_sync::{IrqOff, Spin};
+use host_sync::{IrqOff, Rank, Spin};
 use isa_aia::imsic::{FILE_SIZE, MAX_IDENTITIES, Register, SETEIPNUM_BE, SETEIPNUM_LE, select, topei};
 use isa_plic::SUPERVISOR_EXTERNAL;
 use vio::irq::{IrqLine, Messages};
@@ -166,7 +166,7 @@ impl File {
             told: 0,
             level: false,
         };
-        Self { line, state: Spin::new(state) }
+        Self { line, state: Spin::ranked(state, Rank::Controller) }
     }
 
     /// Does something to the state, and sets the line as follows from it.
