@@ -85,8 +85,11 @@ impl Start {
             self.make_disk(context, arch, &disk, files)
                 .with_context(|| format!("cannot make the disk {}", context.show(&disk)))?;
         }
-        let firmware = if self == Self::UBoot { Image::UBoot } else { Image::Efi };
-        qemu.arg("-bios").arg(firmware.path(context, arch));
+        let (firmware, [option, before]) = match self {
+            Self::UBoot => (Image::UBoot, arch.emulator.u_boot),
+            _ => (Image::Efi, arch.emulator.efi),
+        };
+        qemu.arg(option).arg(format!("{before}{}", firmware.path(context, arch).display()));
         qemu.arg("-drive").arg(format!("file=fat:rw:{},format=raw,if=virtio", disk.display()));
         Ok(())
     }

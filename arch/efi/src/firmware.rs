@@ -19,6 +19,17 @@ const DEVICE_TREE: Guid =
 const INITRD: Guid =
     Guid::from_fields(0x5568_e427, 0x68fc, 0x4f3d, 0xac, 0x74, &[0xca, 0x55, 0x52, 0x31, 0xcc, 0x68]);
 
+/// `RISCV_EFI_BOOT_PROTOCOL` (RISC-V UEFI Protocol Specification, 2.1).
+const RISCV_BOOT: Guid =
+    Guid::from_fields(0xccd1_5fec, 0x6f73, 0x4eec, 0x83, 0x95, &[0x3e, 0x69, 0xe4, 0xb9, 0x40, 0xbf]);
+
+/// What it is.
+#[repr(C)]
+struct RiscvBoot {
+    revision: u64,
+    get_boot_hart_id: extern "efiapi" fn(*mut RiscvBoot, *mut usize) -> Status,
+}
+
 /// The boot protocol's largest device tree (Linux, booting.rst).
 const LARGEST_TREE: usize = 2 << 20;
 
@@ -103,6 +114,23 @@ impl Firmware {
         }
         // SAFETY: as above, with the size that its header tells; nobody writes it.
         Ok(unsafe { slice::from_raw_parts(at, length) })
+    }
+
+    /// The id of the hart that runs, if the firmware has the protocol of RISC-V that tells it.
+    pub(crate) fn boot_hart(&self) -> Option<u64> {
+        let mut guid = RISCV_BOOT;
+        let mut found: *mut c_void = null_mut();
+        // SAFETY: as UEFI 7.3.16 wants it; the interface is of the type that the GUID names.
+        unsafe {
+            let status = (self.services().locate_protocol)(&raw mut guid, null_mut(), &raw mut found);
+            let protocol = found.cast::<RiscvBoot>();
+            if status.is_error() || protocol.is_null() {
+                return None;
+            }
+            let mut hart = 0;
+            let status = ((*protocol).get_boot_hart_id)(protocol, &raw mut hart);
+            (!status.is_error()).then_some(hart as u64)
+        }
     }
 
     /// The bytes of the command line.

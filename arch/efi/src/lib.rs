@@ -124,6 +124,29 @@ pub unsafe fn start(
     Err(Failed::Return(wrong.status()))
 }
 
+/// The id of the hart that runs, where the firmware says it: by RISCV_EFI_BOOT_PROTOCOL, or else as `boot-hartid` in the
+/// tree's `/chosen` (RISC-V UEFI Protocol Specification, 2.1).
+///
+/// # Safety
+/// As [`start`].
+pub unsafe fn boot_hart(handle: Handle, table: *mut SystemTable) -> Option<u64> {
+    // SAFETY: the caller's promise.
+    let firmware = unsafe { Firmware::new(handle, table) };
+    firmware.boot_hart().or_else(|| {
+        let tree = fdt::Early::new(firmware.device_tree().ok()?).ok()?;
+        boot_hart_of(tree.find("/chosen")?.property("boot-hartid")?)
+    })
+}
+
+/// A number of one or two cells.
+fn boot_hart_of(bytes: &[u8]) -> Option<u64> {
+    match bytes.len() {
+        4 => Some(u32::from_be_bytes(bytes.try_into().ok()?).into()),
+        8 => Some(u64::from_be_bytes(bytes.try_into().ok()?)),
+        _ => None,
+    }
+}
+
 /// All that was gathered while boot services were there.
 struct Prepared {
     tree: &'static [u8],

@@ -16,7 +16,7 @@ use r_efi::efi::{
 };
 use r_efi::protocols::{device_path, load_file2, loaded_image, simple_text_output};
 
-use crate::{Failed, start};
+use crate::{Failed, boot_hart, start};
 
 /// What the fake firmware has, and what was asked of it.
 #[derive(Default)]
@@ -29,6 +29,8 @@ struct State {
     /// Memory for so many more allocations.
     allocations: usize,
     left: bool,
+    /// What the protocol of RISC-V says, if there is one.
+    hart: Option<usize>,
     image: Option<Box<loaded_image::Protocol>>,
     file: Option<Box<load_file2::Protocol>>,
 }
@@ -180,8 +182,41 @@ unsafe extern "efiapi" fn output_string(_: *mut simple_text_output::Protocol, te
     Status::SUCCESS
 }
 
+unsafe extern "efiapi" fn locate_protocol(guid: *mut Guid, _: *mut c_void, to: *mut *mut c_void) -> Status {
+    #[repr(C)]
+    struct Boot(u64, extern "efiapi" fn(*mut Boot, *mut usize) -> Status);
+    extern "efiapi" fn get_boot_hart_id(_: *mut Boot, hart: *mut usize) -> Status {
+        let id = with(|state| state.hart);
+        // SAFETY: the caller's variable.
+        unsafe { *hart = id.unwrap_or(0) };
+        Status::SUCCESS
+    }
+    if with(|state| state.hart.is_none()) {
+        return Status::NOT_FOUND;
+    }
+    // SAFETY: the caller's variables.
+    unsafe {
+        assert_eq!((*guid).as_bytes()[..4], 0xccd1_5fec_u32.to_le_bytes());
+        *to = Box::leak(Box::new(Boot(0x1_0000, get_boot_hart_id))) as *mut Boot as *mut c_void;
+    }
+    Status::SUCCESS
+}
+
 /// Calls [`start`] with the fake firmware, which has these configuration tables.
 fn boot(tables: &mut [ConfigurationTable], processor: Result<(), &'static str>) -> Result<Tree, Failed> {
+    // SAFETY: a firmware whose services do what is used of them.
+    let at = with_firmware(tables, |table| unsafe { start(HANDLE, table, processor) })?;
+    assert!(with(|state| state.left) && at % 8 == 0);
+    // SAFETY: the tree that was just made.
+    unsafe {
+        let header = core::slice::from_raw_parts(at as *const u8, fdt::HEADER_SIZE);
+        let length = fdt::total_size(header).unwrap();
+        Ok(Tree::from_blob(core::slice::from_raw_parts(at as *const u8, length)).unwrap())
+    }
+}
+
+/// Calls `work` with the table of the fake firmware.
+fn with_firmware<R>(tables: &mut [ConfigurationTable], work: impl FnOnce(*mut SystemTable) -> R) -> R {
     fn filled<T>() -> MaybeUninit<T> {
         let mut table = MaybeUninit::<T>::uninit();
         let words = size_of::<T>() / size_of::<usize>();
@@ -202,6 +237,7 @@ fn boot(tables: &mut [ConfigurationTable], processor: Result<(), &'static str>) 
     services.exit_boot_services = exit_boot_services;
     services.handle_protocol = handle_protocol;
     services.locate_device_path = locate_device_path;
+    services.locate_protocol = locate_protocol;
     console.output_string = output_string;
     with(|state| {
         image.load_options_size = state.options.len() as u32;
@@ -218,15 +254,7 @@ fn boot(tables: &mut [ConfigurationTable], processor: Result<(), &'static str>) 
     table.boot_services = &raw mut services;
     table.number_of_table_entries = tables.len();
     table.configuration_table = if tables.is_empty() { null_mut() } else { tables.as_mut_ptr() };
-    // SAFETY: a firmware whose services do what is used of them.
-    let at = unsafe { start(HANDLE, &raw mut table, processor) }?;
-    assert!(with(|state| state.left) && at % 8 == 0);
-    // SAFETY: the tree that was just made.
-    unsafe {
-        let header = core::slice::from_raw_parts(at as *const u8, fdt::HEADER_SIZE);
-        let length = fdt::total_size(header).unwrap();
-        Ok(Tree::from_blob(core::slice::from_raw_parts(at as *const u8, length)).unwrap())
-    }
+    work(&raw mut table)
 }
 
 fn device_tree(blob: &mut [u8]) -> [ConfigurationTable; 2] {
@@ -329,4 +357,22 @@ fn memory_that_the_firmware_does_not_have_is_told_whenever_it_is_missed() {
 fn a_map_that_is_never_the_newest_ends_in_nobody_s_hands() {
     with(|state| state.stale = 100);
     assert_eq!(boot(&mut device_tree(&mut blob()), Ok(())).unwrap_err(), Failed::Lost);
+}
+
+#[test]
+fn the_hart_that_runs_is_the_protocol_s_or_else_the_tree_s() {
+    // SAFETY: a firmware whose services do what is used of them.
+    let hart =
+        |blob: &mut [u8]| with_firmware(&mut device_tree(blob), |table| unsafe { boot_hart(HANDLE, table) });
+    assert_eq!(hart(&mut blob()), None);
+    let mut tree = Tree::from_blob(&blob()).unwrap();
+    let chosen = tree.add_path("/chosen").unwrap();
+    tree.set(chosen, "boot-hartid", 3_u32).unwrap();
+    assert_eq!(hart(&mut tree.to_blob()), Some(3));
+    tree.set(chosen, "boot-hartid", [5_u64].as_slice()).unwrap();
+    assert_eq!(hart(&mut tree.to_blob()), Some(5));
+    tree.set(chosen, "boot-hartid", "none").unwrap();
+    assert_eq!(hart(&mut tree.to_blob()), None);
+    with(|state| state.hart = Some(0));
+    assert_eq!(hart(&mut tree.to_blob()), Some(0));
 }

@@ -5,6 +5,9 @@
 //! hart's id and a1 = the device tree. It is linked at address 0 as a position-independent executable; the
 //! first thing done is to add the load address to every pointer in it (RELR relocations: one word for an
 //! address, then bitmaps of the 63 words that follow; gABI "Relative relocation table").
+//!
+//! It is an EFI application, too: the build writes a PE/COFF header behind the `Image` header, whose entry is
+//! `efi_start`. There the firmware's own map may be on, and its services are used (`arch/efi`) before the two ways meet.
 
 use core::arch::global_asm;
 
@@ -16,8 +19,9 @@ global_asm!(
     .option norelax
     .global __image_start
 __image_start:
+    .half   0x5a4d                      # "MZ", the begin of every PE file; c.li s4, -13 does no harm
     j       start_of_all
-    .word   0
+    .half   0
     .dword  0x200000                    # text_offset
     .dword  0                           # image_size: the build fills it
     .dword  0                           # flags: little-endian
@@ -26,7 +30,8 @@ __image_start:
     .dword  0
     .ascii  "RISCV\0\0\0"
     .ascii  "RSC\x05"
-    .word   0
+    .word   0                           # where the PE header is
+    .zero   4096 - 64                   # room for it, in a page of its own
 
     .section .text.start, "ax"
 start_of_all:
@@ -36,11 +41,47 @@ start_of_all:
     mv      s1, a1                      # the device tree
     lla     s2, __image_start           # where we were loaded
 
-    # Relocations.
+    call    relocate
+    j       clear
+
+    # a0 = our image's handle, a1 = the system table; the firmware's stack. Returns a status where the hypervisor can't
+    # be started.
+    .global efi_start
+efi_start:
+    addi    sp, sp, -48
+    sd      ra, 0(sp)
+    sd      s0, 8(sp)
+    sd      s1, 16(sp)
+    sd      s2, 24(sp)
+    mv      s0, a0
+    lla     s2, __image_start
+    call    relocate
+    mv      a0, s0
+    addi    a2, sp, 32                  # where the hart's id goes
+    call    start_by_efi                # the device tree, or a status, whose highest bit is set
+    bltz    a0, 1f
+    csrci   sstatus, 2
+    csrw    sie, zero
+    # What the firmware has translated lies where it is.
+    csrw    satp, zero
+    sfence.vma
+    ld      s0, 32(sp)
+    mv      s1, a0
+    j       clear
+1:  ld      ra, 0(sp)
+    ld      s0, 8(sp)
+    ld      s1, 16(sp)
+    ld      s2, 24(sp)
+    addi    sp, sp, 48
+    ret
+
+    # Adds s2 to the words that hold addresses. Changes t0 to t6.
+relocate:
     lla     t0, __relr_start
     lla     t1, __relr_end
-1:  bgeu    t0, t1, 5f
-    ld      t2, 0(t0)
+1:  bltu    t0, t1, 5f
+    ret
+5:  ld      t2, 0(t0)
     addi    t0, t0, 8
     andi    t3, t2, 1
     bnez    t3, 2f
@@ -64,7 +105,8 @@ start_of_all:
     j       1b
 
     # The symbols were loaded where the zeroed data is to be, and belong behind it: the last bytes first.
-5:  lla     t0, __symbols_info
+clear:
+    lla     t0, __symbols_info
     lwu     t1, 0(t0)                   # offset
     lwu     t2, 4(t0)                   # length
     add     t1, t1, s2

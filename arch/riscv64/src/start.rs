@@ -1,5 +1,8 @@
 //! From the first Rust function to the hypervisor's own, and what a crash prints.
 
+use core::ffi::c_void;
+
+use arch_efi::{Failed, SystemTable};
 use arch_parts::columns::Columns;
 use arch_parts::{above, console, tree};
 use fdt::Early;
@@ -39,6 +42,29 @@ extern "C" fn start_rust(hart: u64, tree: u64, image: u64, has_h: u64) -> ! {
         }
     }
     above::begin(fdt, image)
+}
+
+/// Called by the head where EFI firmware started the image, on its stack and with its map: returns the device tree's
+/// address, or a status with its highest bit set; `hart` is the id of the hart that runs.
+#[unsafe(no_mangle)]
+extern "C" fn start_by_efi(handle: *mut c_void, table: *mut SystemTable, hart: &mut u64) -> u64 {
+    // SAFETY: the head passes on what the firmware called the image's entry point with.
+    let processor = match unsafe { arch_efi::boot_hart(handle, table) } {
+        Some(id) => {
+            *hart = id;
+            Ok(())
+        }
+        None => {
+            Err("the firmware does not say which hart this is, neither by RISCV_EFI_BOOT_PROTOCOL nor by \
+                     boot-hartid in /chosen")
+        }
+    };
+    // SAFETY: as above.
+    match unsafe { arch_efi::start(handle, table, processor) } {
+        Ok(tree) => tree,
+        Err(Failed::Return(status)) => status.as_usize() as u64,
+        Err(Failed::Lost) => cpu::stop(),
+    }
 }
 
 /// What the tree says of the hart that started, and of time. Extensions that a hart's node does not say in one

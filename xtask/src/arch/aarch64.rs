@@ -11,7 +11,12 @@ pub(super) const ARCH: Arch = Arch {
     magic: *b"ARM\x64",
     pe_machine: 0xaa64,
     efi_name: "BOOTAA64.EFI",
-    emulator: Emulator { program: "qemu-system-aarch64", packages: &["qemu-system-arm"] },
+    emulator: Emulator {
+        program: "qemu-system-aarch64",
+        packages: &["qemu-system-arm"],
+        u_boot: ["-bios", ""],
+        efi: ["-bios", ""],
+    },
     origins: &[
         Origin {
             image: Image::Linux,

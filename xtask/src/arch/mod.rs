@@ -65,6 +65,10 @@ pub(crate) struct Emulator {
     pub(crate) program: &'static str,
     /// Debian's packages that may have it: the name that newer releases use comes first.
     pub(crate) packages: &'static [&'static str],
+    /// The words that have the machine start U-Boot; its file follows the second.
+    pub(crate) u_boot: [&'static str; 2],
+    /// The same for EDK2.
+    pub(crate) efi: [&'static str; 2],
 }
 
 impl Arch {

@@ -15,6 +15,9 @@ pub(super) const ARCH: Arch = Arch {
     emulator: Emulator {
         program: "qemu-system-riscv64",
         packages: &["qemu-system-riscv", "qemu-system-misc"],
+        // Behind the machine's own firmware, OpenSBI.
+        u_boot: ["-kernel", ""],
+        efi: ["-drive", "if=pflash,unit=0,format=raw,readonly=on,file="],
     },
     origins: &[
         Origin {
@@ -39,6 +42,22 @@ pub(super) const ARCH: Arch = Arch {
             lists: EVERYWHERE,
             is_pointer: false,
             member: "./usr/lib/u-boot/qemu-riscv64_smode/u-boot.bin",
+            convert: Convert::Nothing,
+        },
+        Origin {
+            image: Image::Efi,
+            package: "qemu-efi-riscv64",
+            lists: EVERYWHERE,
+            is_pointer: false,
+            member: "./usr/share/qemu-efi-riscv64/RISCV_VIRT_CODE.fd",
+            convert: Convert::Nothing,
+        },
+        Origin {
+            image: Image::Grub,
+            package: "grub-efi-riscv64-unsigned",
+            lists: &[List::stable("riscv64"), List::next("riscv64")],
+            is_pointer: false,
+            member: "./usr/lib/grub/riscv64-efi/monolithic/grubriscv64.efi",
             convert: Convert::Nothing,
         },
     ],

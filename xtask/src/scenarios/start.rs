@@ -14,14 +14,14 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "started-by-u-boot",
         about: "U-Boot finds the image and the archive on a disk and starts them; a guest comes up",
-        boards: &["virt-gicv3"],
+        boards: &["virt-gicv3", "qemu-riscv64-virt"],
         machine: |machine| machine.start = Start::UBoot,
         script: guest_comes_up,
     },
     Scenario {
         name: "started-by-grub",
         about: "EDK2 starts GRUB, and GRUB the image as an EFI application; a guest comes up",
-        boards: &["virt-gicv3"],
+        boards: &["virt-gicv3", "qemu-riscv64-virt"],
         machine: |machine| {
             machine.start = Start::Grub;
             machine.cpu = Some("max".to_owned());
@@ -32,7 +32,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "started-by-efi",
         about: "EDK2 finds the image on a disk and starts it",
-        boards: &["virt-gicv2"],
+        boards: &["virt-gicv2", "qemu-riscv64-virt"],
         machine: efi,
         script: |console| {
             console.prompt(FIRMWARE)?;
