@@ -3,6 +3,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use arch::{Cpu, Machine};
+
 use crate::terminal::fake::Terminal;
 use crate::{COMMANDS, Session, complete};
 
@@ -100,6 +102,9 @@ fn seed() -> Random {
 
 #[test]
 fn no_line_of_words_stops_the_interpreter() {
+    // Some wait a moment, which passes at once in virtual time.
+    Machine::on_interrupt(host_thread::simple_entry);
+    host_thread::start().unwrap();
     let mut random = seed();
     let mut terminal = Terminal::default();
     for _ in 0..20_000 {

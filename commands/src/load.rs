@@ -61,6 +61,11 @@ impl Sample {
         share(self.total.since(self.idle), self.total)
     }
 
+    /// How much of the time nobody had anything to do.
+    pub(crate) fn idle(&self) -> Tenths {
+        share(self.idle, self.total)
+    }
+
     /// How busy it was with interrupts, which come on top while it idles, and are part of it while it is busy.
     pub(crate) fn interrupts(&self) -> Tenths {
         share(self.interrupts, self.total)

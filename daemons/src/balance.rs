@@ -1,9 +1,8 @@
 //! Load balancing: virtual CPUs that wait for their host CPU go to one that has time for them.
 //!
 //! What a thread needs is measured: how long it ran and was ready in a period; the rest of it, it was idle. While
-//! nobody waits for a CPU the daemon looks ever more rarely. When somebody does, guests' waits are told apart from
-//! their work for a period ([`host_thread::account_waits`]), and threads are moved where that makes the busiest
-//! CPU less busy, within their affinity.
+//! nobody waits for a CPU the daemon looks ever more rarely. When somebody does, threads are moved where that makes
+//! the busiest CPU less busy, within their affinity.
 
 mod plan;
 
@@ -47,15 +46,11 @@ fn live() {
             pause = RAREST;
             continue;
         }
-        // A look first; who waits is seen without telling waits apart, since they are where anybody waits.
         let loads = measure(PERIOD);
         if !loads.iter().any(|load| load.waited > WAITS) {
             pause = Nanos((pause.0 * 2).min(RAREST.0));
             continue;
         }
-        host_thread::account_waits(true);
-        let loads = measure(PERIOD);
-        host_thread::account_waits(false);
         let moves = plan::moves(&loads, host_thread::online());
         // Where nothing can be made better, asking again soon does not help.
         pause = if moves.is_empty() { Nanos((pause.0 * 2).min(RAREST.0)) } else { PERIOD };

@@ -155,7 +155,7 @@ impl Nesting {
         &self.preempt_off
     }
     /// Whether anybody else is ready to run on this CPU, be it less urgent than who runs. While nobody is, a
-    /// guest that waits may keep the processor waiting instead of giving it up.
+    /// guest that waits keeps the processor waiting instead of giving it up; [`Waits`](crate::Waits) has the time.
     pub fn others_ready(&self) -> &Cell<bool> {
         &self.others_ready
     }

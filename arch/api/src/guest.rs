@@ -8,6 +8,7 @@ use atomic::{Arc, AtomicU8, Ordering};
 use crate::cpu::{Context, Cpu, CpuId, IrqsOff, Nanos};
 use crate::exit::{Call, Exit, GuestFault, PowerOn, Read, Write};
 use crate::memory::{MapError, Rights};
+use crate::waits::Waits;
 
 /// Memory for page tables. Implemented above, called below; from any context that may map.
 pub trait TableFrames: Sync {
@@ -293,6 +294,9 @@ pub trait GuestCpu: Sized + Send {
     /// When its own timer will ring, if nobody else watches it: `None` while the hardware does, which calls
     /// [`GuestPort::wake`].
     fn wakes_at(&self) -> Option<Nanos>;
+    /// How long it waited without an [`Exit::Wait`](crate::Exit::Wait), since nobody else was ready on its CPU; always the
+    /// same one.
+    fn waits(&self) -> &Arc<Waits>;
     /// Whether its own timer's line is up or an interrupt waits in the hardware's hands, so that
     /// waiting would return at once.
     fn has_pending(&self) -> bool;

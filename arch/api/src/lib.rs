@@ -24,6 +24,7 @@ mod cpu;
 mod exit;
 mod guest;
 mod memory;
+mod waits;
 
 pub use cpu::{
     Boot, Clock, Context, Cpu, CpuId, CpuStart, IrqEntry, IrqsOff, LocalIrqs, MAX_CPUS, Nanos, Nesting,
@@ -35,6 +36,7 @@ pub use guest::{
     Virt, VirtualInterface, Wires,
 };
 pub use memory::{Cache, Fault, HostPaging, Kind, MapError, Mmio, Rights, Untyped};
+pub use waits::Waits;
 
 /// Everything that an architecture is.
 pub trait Arch:

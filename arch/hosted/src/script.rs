@@ -16,7 +16,7 @@ use std::sync::{Arc as StdArc, Mutex};
 use addr::Gpa;
 use arch_api::{
     Call, Clock, Conduit, Exit, GuestCpu, GuestFault, GuestPort, GuestProfile, Held, IrqSlot, IrqsOff, Nanos,
-    NoVirt, Place, PowerOn, Read, Rights, SlotState, Untyped, Virt, VirtualInterface, Width, Write,
+    NoVirt, Place, PowerOn, Read, Rights, SlotState, Untyped, Virt, VirtualInterface, Waits, Width, Write,
 };
 use atomic::Arc;
 
@@ -158,6 +158,7 @@ pub struct ScriptedVcpu {
     arguments: [u64; 8],
     exits: u32,
     pc: u64,
+    waits: Arc<Waits>,
 }
 
 impl ScriptedVcpu {
@@ -297,6 +298,7 @@ impl GuestCpu for ScriptedVcpu {
             arguments: [0; 8],
             exits: 0,
             pc: 0,
+            waits: Arc::default(),
         })
     }
 
@@ -375,6 +377,10 @@ impl GuestCpu for ScriptedVcpu {
 
     fn show(&self, out: &mut dyn fmt::Write) -> fmt::Result {
         writeln!(out, "pc {:#018x}  exits {}  timer {:?}", self.pc, self.exits, self.timer)
+    }
+
+    fn waits(&self) -> &Arc<Waits> {
+        &self.waits
     }
 
     fn pc(&self) -> u64 {

@@ -6,11 +6,12 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use arch::{Boot, Clock, CpuId, Machine};
+use arch::{Boot, Clock, CpuId, Machine, Nanos};
 use host_cpus::{Info, State};
 use host_thread::Kind;
 
 use super::line;
+use crate::load::{Sample, samples};
 use crate::table::Table;
 use crate::{Args, Failed, Session, thread};
 
@@ -38,22 +39,35 @@ pub(super) fn info(session: &mut Session<'_>, _: &Args<'_>) -> Result<(), Failed
     Ok(())
 }
 
+/// For how long `stats` looks.
+const PERIOD: Nanos = Nanos::from_millis(250);
+
+/// What the CPUs do now: measured while this waits.
 pub(super) fn stats(session: &mut Session<'_>, _: &Args<'_>) -> Result<(), Failed> {
+    let before = samples(&thread::all());
+    host_thread::sleep(PERIOD);
     let threads = thread::all();
-    let mut table = Table::new([("CPU#", 8), ("HWID", 16), ("Util. (%)", 16), ("Active VCPUs", 39)]);
+    let now = samples(&threads);
+    let mut table = Table::new([
+        ("CPU#", 8),
+        ("HWID", 14),
+        ("Util. (%)", 12),
+        ("Idle (%)", 12),
+        ("IRQs (%)", 12),
+        ("Active VCPUs", 16),
+    ]);
     for info in online() {
-        let here = || threads.iter().filter(|thread| thread.cpu == info.cpu);
-        let idle = here().find(|thread| thread.attributes.kind == Kind::Idle).map(|thread| thread.stats);
-        // The idle thread lives as long as its CPU runs threads.
-        let idle = idle.unwrap_or_default();
-        let known = idle.running.after(idle.ready).0.max(1);
-        // Tenths of a percent; both fit, since a u64 of nanoseconds divided by 1000 leaves room.
-        let tenths = idle.ready.0 / 1000 * 1000 / (known / 1000).max(1);
-        let vcpus = here().filter(|thread| thread.attributes.kind == Kind::Vcpu).count();
+        // One that came online meanwhile has no time before.
+        let of =
+            |all: &[Sample]| all.iter().find(|sample| sample.cpu == info.cpu).copied().unwrap_or_default();
+        let since = of(&now).since(&of(&before));
+        let vcpus = threads.iter().filter(|t| t.cpu == info.cpu && t.attributes.kind == Kind::Vcpu).count();
         table.row([
             info.cpu.0.to_string(),
             format!("{:#x}", info.hardware_id),
-            format!("{}.{}", tenths / 10, tenths % 10),
+            since.busy().to_string(),
+            since.idle().to_string(),
+            since.interrupts().to_string(),
             vcpus.to_string(),
         ]);
     }

@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use core::cell::{Cell, UnsafeCell};
 
-use arch::{Context, CpuId, Machine, Saved};
+use arch::{Context, CpuId, Machine, Nanos, Saved, Waits};
 use atomic::{Arc, AtomicBool, AtomicU64, Ordering};
 use host_sync::{IrqOff, Rank, Spin};
 
@@ -34,6 +34,8 @@ pub(crate) struct Control {
     pub(crate) deadline: Spin<Option<(CpuId, timers::Key)>, IrqOff>,
     /// How long it waited for a CPU until it last got one, in nanoseconds.
     pub(crate) waited: AtomicU64,
+    /// How long it waited without giving its CPU up, if it does such things.
+    pub(crate) waits: Option<Arc<Waits>>,
     pub(crate) ended: Completion,
     /// Whether its stack was given back.
     pub(crate) buried: AtomicBool,
@@ -90,6 +92,7 @@ impl Control {
             alarm: Spin::ranked(None, Rank::Alarm),
             deadline: Spin::ranked(None, Rank::Alarm),
             waited: AtomicU64::new(0),
+            waits: parts.waits,
             ended: Completion::new(),
             buried: AtomicBool::new(false),
             body: Spin::new(parts.body),
@@ -100,6 +103,16 @@ impl Control {
                 were_on: Cell::new(true),
             },
         }
+    }
+
+    /// Whether it waits without giving its CPU up.
+    pub(crate) fn waits_in_place(&self) -> bool {
+        self.waits.as_ref().is_some_and(|waits| waits.is_waiting())
+    }
+
+    /// How long it waited so until `now`.
+    pub(crate) fn waited_in_place(&self, now: Nanos) -> Nanos {
+        self.waits.as_ref().map_or(Nanos(0), |waits| waits.until(now))
     }
 
     /// Switches from this thread, which runs, to `next`.
@@ -171,4 +184,5 @@ pub(crate) struct Parts {
     pub(crate) body: Option<Body>,
     pub(crate) saved: Saved,
     pub(crate) stack: Option<Stack>,
+    pub(crate) waits: Option<Arc<Waits>>,
 }

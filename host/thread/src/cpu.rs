@@ -64,7 +64,7 @@ pub fn on_kick(masked: &IrqsOff) {
         roster = self::roster(masked);
     }
     roster.contest(Machine::now(), masked);
-    Machine::nesting(masked).others_ready().set(moves::gives_way(roster.others_ready()));
+    Machine::nesting(masked).others_ready().set(roster.others_ready());
     roster.set_alarm(masked);
 }
 
@@ -216,7 +216,7 @@ pub(crate) fn switch(
     }
     let chosen = roster.choose(now);
     let next = roster.arrive(chosen, now, masked);
-    Machine::nesting(masked).others_ready().set(moves::gives_way(roster.others_ready()));
+    Machine::nesting(masked).others_ready().set(roster.others_ready());
     drop(roster);
     let from: *const Control = cpu.current.load(Ordering::Relaxed);
     // There is always the idle thread.

@@ -41,7 +41,7 @@ pub use cpu::{on_kick, preempt_if_asked, set_kick, take_interrupts};
 pub use cpuset::CpuSet;
 pub use host_sched as policy;
 pub use list::{Info, list};
-pub use moves::{AffinityError, account_waits, online, send};
+pub use moves::{AffinityError, online, send};
 pub use mutex::{Mutex, MutexGuard};
 pub use plan::{PolicyState, policies, set_plan, set_policy};
 pub use policy::{Attributes, Kind, Priority};

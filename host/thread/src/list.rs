@@ -48,7 +48,7 @@ pub fn list() -> Vec<Info> {
             }
             let now = Machine::now();
             found.extend(roster.members().map(|member| {
-                (Arc::clone(&member.control), member.affinity, member.attributes, member.stats(now))
+                (Arc::clone(&member.control), member.affinity, member.attributes, roster.stats(member, now))
             }));
             break;
         }

@@ -10,7 +10,7 @@ use alloc::string::{String, ToString};
 use core::fmt;
 
 use arch::{Clock, Cpu as _, CpuId, IrqsOff, Machine, Nanos, Virt};
-use atomic::{Arc, AtomicBool, Ordering};
+use atomic::Arc;
 use host_sync::might_sleep;
 
 use crate::control::Control;
@@ -53,25 +53,6 @@ pub fn send(id: ThreadId, target: CpuId) -> Result<(), AffinityError> {
     };
     let found = cpu::started().find_map(find).ok_or(AffinityError::Ended)?;
     Thread(found).send(target)
-}
-
-/// Whether guests that wait for an interrupt give their CPU up even where nobody else wants it, so that the time
-/// counts as idle.
-static WAITS_COUNT: AtomicBool = AtomicBool::new(false);
-
-/// Tells the waits of guests apart from their work, on all CPUs, or not any more: otherwise a guest that is alone
-/// on its CPU waits in place, and the time counts as running.
-pub fn account_waits(on: bool) {
-    WAITS_COUNT.store(on, Ordering::SeqCst);
-    for cpu in cpu::started() {
-        cpu::look_again(cpu, &IrqsOff::now());
-    }
-}
-
-/// What [`Nesting::others_ready`](arch::Nesting::others_ready) is to say of a CPU.
-#[inline(always)]
-pub(crate) fn gives_way(others_ready: bool) -> bool {
-    others_ready | WAITS_COUNT.load(Ordering::Relaxed)
 }
 
 /// The CPUs on which threads run.
@@ -230,7 +211,7 @@ pub(crate) fn carry(slot: Slot, masked: &IrqsOff) {
     if home == here {
         let mut roster = cpu::roster(masked);
         roster.contest(Machine::now(), masked);
-        Machine::nesting(masked).others_ready().set(gives_way(roster.others_ready()));
+        Machine::nesting(masked).others_ready().set(roster.others_ready());
         roster.set_alarm(masked);
     } else {
         cpu::kick(home);

@@ -56,7 +56,8 @@ pub fn prepare(cpu: CpuId, stack: IdleStack) {
     }
     let top = stack.top().addr();
     let saved = prepare_context(&stack);
-    let parts = Parts { is_vcpu: false, phase: Phase::RUNNING, body: None, saved, stack: Some(stack) };
+    let parts =
+        Parts { is_vcpu: false, phase: Phase::RUNNING, body: None, saved, stack: Some(stack), waits: None };
     let control = Arc::new(Control::new(next_id(), String::from("idle"), cpu, Slot(0), parts));
     let attributes = Attributes { priority: Priority::LOWEST, ..Attributes::new(Kind::Idle) };
     let mut member = Member::new(control, attributes);

@@ -56,6 +56,8 @@ pub(crate) struct Roster {
     pub(crate) movers: u32,
     /// No thread comes here any more: the CPU stops.
     pub(crate) closed: bool,
+    /// How long threads waited in place here that have gone.
+    waited: Nanos,
 }
 
 /// A thread, as its CPU sees it.
@@ -72,6 +74,8 @@ pub(crate) struct Member {
     pub(crate) settled: bool,
     /// Since when it is in its phase.
     since: Nanos,
+    /// How long it had waited in place when it came here.
+    waited_elsewhere: Nanos,
     stats: Stats,
 }
 
@@ -95,6 +99,7 @@ impl Member {
             wants: None,
             settled: true,
             since,
+            waited_elsewhere: Nanos(0),
             stats: Stats::default(),
         }
     }
@@ -111,13 +116,28 @@ impl Member {
         self.wants.is_some() && self.settled && (phase == Phase::READY || phase == Phase::PARKED)
     }
 
+    /// How long it waited in place since it came here.
+    fn waited_here(&self, now: Nanos) -> Nanos {
+        self.control.waited_in_place(now).since(self.waited_elsewhere)
+    }
+
     #[inline(always)]
     pub(crate) fn hint(&self, why: Why) -> Hint {
         Hint { priority: self.attributes.priority, why }
     }
 
     /// How long it spent in each phase, this one included.
-    pub(crate) fn stats(&self, now: Nanos) -> Stats {
+    fn stats(&self, now: Nanos) -> Stats {
+        let mut stats = self.phases(now);
+        // It was in its guest meanwhile, so it ran.
+        let waited = self.control.waited_in_place(now);
+        stats.running = stats.running.since(waited);
+        stats.parked = stats.parked.after(waited);
+        stats
+    }
+
+    /// The same, with waits in place as running.
+    fn phases(&self, now: Nanos) -> Stats {
         let mut stats = self.stats;
         let here = now.since(self.since);
         let sum = match self.control.state.get() {
@@ -154,6 +174,7 @@ impl Roster {
             faults: 0,
             movers: 0,
             closed: false,
+            waited: Nanos(0),
         }
     }
 
@@ -188,7 +209,8 @@ impl Roster {
     }
 
     /// Puts a thread that was admitted at its slot.
-    pub(crate) fn seat(&mut self, slot: Slot, member: Member) {
+    pub(crate) fn seat(&mut self, slot: Slot, mut member: Member) {
+        member.waited_elsewhere = member.control.waited_in_place(Machine::now());
         self.movers += u32::from(member.wants.is_some());
         if let Some(place) = self.members.get_mut(slot.0 as usize) {
             *place = Some(member);
@@ -242,6 +264,7 @@ impl Roster {
         }
         let member = self.members.get_mut(slot.0 as usize)?.take()?;
         self.movers -= u32::from(member.wants.is_some());
+        self.waited = self.waited.after(member.waited_here(Machine::now()));
         Some(member)
     }
 
@@ -274,6 +297,17 @@ impl Roster {
     pub(crate) fn reserve_timers(&mut self) {
         let wanted = 2 * self.members.len() + crate::time::timers_made();
         self.timers.reserve(wanted.saturating_sub(self.timers.len()));
+    }
+
+    /// How long a thread of this CPU spent in each phase. The CPU also idles while one of its threads waits in place.
+    pub(crate) fn stats(&self, member: &Member, now: Nanos) -> Stats {
+        let mut stats = member.stats(now);
+        if member.slot() == self.idle {
+            let waited = self.members().fold(self.waited, |sum, member| sum.after(member.waited_here(now)));
+            stats.running = stats.running.after(waited);
+            stats.ready = stats.ready.since(waited);
+        }
+        stats
     }
 
     pub(crate) fn member(&self, slot: Slot) -> Option<&Member> {

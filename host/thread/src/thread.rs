@@ -4,14 +4,14 @@ use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use core::fmt;
 
-use arch::{Clock, Context, Cpu, CpuId, IrqsOff, Machine, Nanos, Saved};
+use arch::{Clock, Context, Cpu, CpuId, IrqsOff, Machine, Nanos, Saved, Waits};
 use atomic::{Arc, AtomicU64, Ordering};
 use host_sync::might_sleep;
 
 use crate::control::{Body, Control, Parts};
 use crate::phase::Phase;
 use crate::policy::{Attributes, Kind, Priority, Refused, Slot, Why};
-use crate::roster::{Leaves, Member};
+use crate::roster::{Leaves, Member, Roster};
 use crate::stack::Stack;
 use crate::time::{self, Due};
 use crate::{CpuSet, cpu, moves, plan};
@@ -33,6 +33,8 @@ pub struct Options {
     pub attributes: Attributes,
     /// Where it may run.
     pub affinity: CpuSet,
+    /// Where it counts how long it waits without giving its CPU up, if it does.
+    pub waits: Option<Arc<Waits>>,
 }
 
 impl Options {
@@ -42,7 +44,7 @@ impl Options {
     /// A system thread of the default priority.
     pub fn new(name: impl Into<String>) -> Self {
         let attributes = Attributes::new(Kind::System);
-        Self { name: name.into(), stack: Self::STACK, attributes, affinity: CpuSet::ALL }
+        Self { name: name.into(), stack: Self::STACK, attributes, affinity: CpuSet::ALL, waits: None }
     }
     /// With this priority.
     pub fn priority(self, priority: Priority) -> Self {
@@ -63,6 +65,10 @@ impl Options {
     /// On one of these CPUs.
     pub fn affinity(self, affinity: CpuSet) -> Self {
         Self { affinity, ..self }
+    }
+    /// With waits in place that are counted here: they are no work, neither of it nor of its CPU.
+    pub fn waits(self, waits: Arc<Waits>) -> Self {
+        Self { waits: Some(waits), ..self }
     }
     /// Scheduled like this.
     pub fn attributes(self, attributes: Attributes) -> Self {
@@ -98,7 +104,7 @@ pub enum State {
     Running,
     /// It would run if it had a CPU.
     Ready,
-    /// It waits to be woken.
+    /// It waits to be woken; or, without giving its CPU up, for an interrupt.
     Parked,
     /// It will not run again.
     Ended,
@@ -107,6 +113,7 @@ pub enum State {
 impl State {
     pub(crate) fn of(control: &Control) -> Self {
         match control.state.get() {
+            Phase::RUNNING if control.waits_in_place() => Self::Parked,
             Phase::RUNNING => Self::Running,
             Phase::READY => Self::Ready,
             Phase::PARKED => Self::Parked,
@@ -127,11 +134,11 @@ pub enum Woken {
 /// What a thread did with its time.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Stats {
-    /// How long it ran.
+    /// How long it ran; without waits in place.
     pub running: Nanos,
     /// How long it waited for a CPU.
     pub ready: Nanos,
-    /// How long it was parked.
+    /// How long it was parked, or waited in place.
     pub parked: Nanos,
     /// How often it got a CPU.
     pub switches: u64,
@@ -158,8 +165,22 @@ pub fn start() -> Result<(), SpawnError> {
     let body: Body = Box::new(|| idle());
     let idle_top = stack.top().expose_provenance();
 
-    let init = Parts { is_vcpu: false, phase: Phase::RUNNING, body: None, saved: placeholder, stack: None };
-    let idle = Parts { is_vcpu: false, phase: Phase::READY, body: Some(body), saved, stack: Some(stack) };
+    let init = Parts {
+        is_vcpu: false,
+        phase: Phase::RUNNING,
+        body: None,
+        saved: placeholder,
+        stack: None,
+        waits: None,
+    };
+    let idle = Parts {
+        is_vcpu: false,
+        phase: Phase::READY,
+        body: Some(body),
+        saved,
+        stack: Some(stack),
+        waits: None,
+    };
     let masked = IrqsOff::now();
     let home = Machine::id(&masked);
     cpu::make(home);
@@ -185,7 +206,8 @@ pub fn spawn(options: Options, body: Box<dyn FnOnce() + Send>) -> Result<Thread,
     let stack = Stack::new(options.stack).map_err(|_| SpawnError::NoMemory)?;
     let saved = prepare(&stack);
     let is_vcpu = options.attributes.kind == Kind::Vcpu;
-    let parts = Parts { is_vcpu, phase: Phase::PARKED, body: Some(body), saved, stack: Some(stack) };
+    let waits = options.waits;
+    let parts = Parts { is_vcpu, phase: Phase::PARKED, body: Some(body), saved, stack: Some(stack), waits };
     let id = next_id();
     let here = Machine::id(&IrqsOff::now());
     let alone = !is_vcpu && options.affinity.contains(here);
@@ -403,12 +425,12 @@ impl Thread {
     /// What it did with its time; nothing when it has ended.
     pub fn stats(&self) -> Stats {
         let now = Machine::now();
-        self.member(|member| member.stats(now)).unwrap_or_default()
+        self.member(|roster, member| roster.stats(member, now)).unwrap_or_default()
     }
 
     /// How it is scheduled; `None` when it has ended.
     pub fn attributes(&self) -> Option<Attributes> {
-        self.member(|member| member.attributes)
+        self.member(|_, member| member.attributes)
     }
 
     /// Makes it this urgent.
@@ -436,11 +458,11 @@ impl Thread {
         result
     }
 
-    fn member<R>(&self, of: impl FnOnce(&Member) -> R) -> Option<R> {
+    fn member<R>(&self, of: impl FnOnce(&Roster, &Member) -> R) -> Option<R> {
         let masked = IrqsOff::now();
         let (_, slot, roster) = cpu::home(&self.0, &masked);
         let member = roster.member(slot)?;
-        Arc::ptr_eq(&member.control, &self.0).then(|| of(member))
+        Arc::ptr_eq(&member.control, &self.0).then(|| of(&roster, member))
     }
 }
 

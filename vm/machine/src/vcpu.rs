@@ -245,6 +245,7 @@ pub(crate) fn spawn(
     reset: impl Fn(u32) + Send + 'static,
 ) -> Result<Thread, SpawnError> {
     let options = Options::new(vcpu.name.clone()).attributes(schedule.attributes).affinity(schedule.affinity);
+    let options = options.waits(runner.waits().clone());
     // The first is the only one: a virtual CPU has one thread.
     let _ = vcpu.exits.set(runner.exits().clone());
     let mut body = Body { vcpu: vcpu.clone(), runner, reset };

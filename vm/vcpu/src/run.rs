@@ -4,7 +4,9 @@ use core::fmt;
 use core::ops::ControlFlow::{self, Break, Continue};
 
 use addr::Gpa;
-use arch::{Clock, Exit, GuestCpu, GuestFault, IrqsOff, Machine, Nanos, Place, PowerOn, Read, Space, Write};
+use arch::{
+    Clock, Exit, GuestCpu, GuestFault, IrqsOff, Machine, Nanos, Place, PowerOn, Read, Space, Waits, Write,
+};
 use atomic::Arc;
 use isa_firmware::sbi::FirmwareEvent;
 use vm_bus::Refused;
@@ -89,6 +91,11 @@ impl<C: GuestCpu<Machine = Machine>> Runner<C> {
     /// What its exits were for.
     pub fn exits(&self) -> &Arc<ExitStats> {
         &self.exits
+    }
+
+    /// How long it waited in the processor itself.
+    pub fn waits(&self) -> &Arc<Waits> {
+        self.cpu.waits()
     }
 
     /// Whether waiting would be over at once.

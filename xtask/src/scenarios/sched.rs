@@ -68,6 +68,13 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         script: partition_on_four,
     },
     Scenario {
+        name: "idle-guest",
+        about: "a guest alone on its CPU that waits counts as waiting, and its CPU as idle",
+        boards: &["virt-gicv3", "virt-gicv2", "qemu-riscv64-virt"],
+        machine: |machine| machine.cpus = Some(2),
+        script: idle_guest,
+    },
+    Scenario {
         name: "tickless",
         about: "a CPU with nothing to do takes no timer interrupts",
         boards: &["virt-gicv3", "qemu-riscv64-virt"],
@@ -244,6 +251,48 @@ fn switches(console: &mut Console) -> Result<Vec<u64>> {
         Ok(line.rsplit(' ').next().unwrap_or_default().parse()?)
     };
     (0..4).map(one).collect()
+}
+
+/// What `host cpu stats` says of the second CPU: percent busy, idle, and with interrupts.
+fn of_second_cpu(console: &mut Console) -> Result<[f64; 3]> {
+    let output = console.command("host cpu stats")?;
+    let row = output.lines().find(|line| line.trim_start().starts_with("1 ")).context("no row")?;
+    let number =
+        |column| -> Result<f64> { Ok(row.split_whitespace().nth(column).context("short")?.parse()?) };
+    Ok([number(2)?, number(3)?, number(4)?])
+}
+
+fn idle_guest(console: &mut Console) -> Result<()> {
+    console.prompt(BOOT)?;
+    console.check("vcpu set_affinity guest0/vcpu0 1", "guest0/vcpu0")?;
+    attach(console, "guest0")?;
+    console.detach()?;
+    let times = |console: &mut Console| -> Result<[u64; 3]> {
+        let mut row = |row| millis(console, "guest0/vcpu0", row);
+        Ok([row("Running Time")?, row("Waiting Time")?, row("Ready Time")?])
+    };
+    let before = times(console)?;
+    console.slow_command("sleep secs 3", 60)?;
+    let after = times(console)?;
+    let [ran, waited, ready] = [0, 1, 2].map(|n| after[n] - before[n]);
+    ensure!(waited > 2500 && waited > 8 * ran, "idle: ran {ran} ms, waited {waited} ms, ready {ready} ms");
+    let [busy, idle, _] = of_second_cpu(console)?;
+    ensure!(busy < 20.0 && (busy + idle - 100.0).abs() < 1.0, "idle: {busy} % busy, {idle} % idle");
+    // It hardly ever runs.
+    let mut runs = 0;
+    for _ in 0..8 {
+        let output = console.command("vcpu normal_list")?;
+        let row = output.lines().find(|line| line.contains("guest0/vcpu0")).context("no row")?;
+        runs += u32::from(row.contains("Running"));
+    }
+    ensure!(runs <= 4, "an idle guest was seen running {runs} times of 8");
+    attach(console, "guest0")?;
+    console.line("while :; do :; done &")?;
+    console.expect(SHELL, 30)?;
+    console.detach()?;
+    let [busy, ..] = of_second_cpu(console)?;
+    ensure!(busy > 90.0, "a busy guest: {busy} % busy");
+    console.check("vcpu normal_list", "Running").map(drop)
 }
 
 fn tickless(console: &mut Console) -> Result<()> {

@@ -4,14 +4,15 @@ use alloc::boxed::Box;
 use core::fmt;
 
 use arch_api::{
-    Call, Exit, GuestCpu, GuestFault, GuestPort, GuestProfile, IrqsOff, Nanos, PowerOn, Read, Write,
+    Call, Clock, Cpu, Exit, GuestCpu, GuestFault, GuestPort, GuestProfile, IrqsOff, Nanos, PowerOn, Read,
+    Waits, Write,
 };
 use arch_parts::columns::Columns;
 use atomic::{Arc, AtomicU8, Ordering};
 use isa_a64::pstate::{Aborted, Kind, Pstate, Taker, UNDEFINED, abort_syndrome, inject};
 
 use super::enter::{Gprs, SERROR, SYNCHRONOUS, enter_guest};
-use super::hcr::{HCR, HCR_HOST, TWE, TWI, VSE};
+use super::hcr::{HCR, HCR_HOST, TWE, VSE};
 use super::lists::{Claimed, Lists};
 use super::space::Stage2;
 use super::state::{El1, Keys, Timer, Vectors};
@@ -60,6 +61,7 @@ pub(crate) struct State {
     /// The port's [`GuestPort::stir`].
     stir: Arc<AtomicU8>,
     port: Arc<dyn GuestPort>,
+    waits: Arc<Waits>,
 }
 
 impl fmt::Debug for State {
@@ -190,17 +192,14 @@ impl State {
         self.port.timer_line(false, None);
     }
 
-    /// Lets the guest's waits (WFI) trap only if anybody else could run meanwhile: alone, it may keep the
-    /// processor waiting, which any interrupt ends.
-    #[inline]
-    fn set_wait_trap(&mut self, trap: bool) {
-        let hcr = if trap { self.hcr | TWI } else { self.hcr & !TWI };
-        if hcr != self.hcr {
-            self.hcr = hcr;
-            // A virtual system error that the guest has not taken yet stays.
-            let waiting = get!("hcr_el2") & VSE;
-            // SAFETY: what traps from EL1; our own execution does not depend on it.
-            unsafe { set!("hcr_el2", hcr | waiting) };
+    /// Waits on the guest's behalf, with the guest in the processor, until any interrupt comes. Nobody else could run
+    /// meanwhile. Does not wait if something came for the guest already: who stirs the port later interrupts us.
+    #[cold]
+    fn wait_in_place(&self, cpu: &PerCpu, masked: &IrqsOff<Aarch64>) {
+        if self.stir.load(Ordering::Acquire) == 0 && !cpu.loaded.rang.get() && !self.lists.has_pending(true) {
+            self.waits.begin(Aarch64::now());
+            Aarch64::wait(masked);
+            self.waits.end(Aarch64::now());
         }
     }
 
@@ -321,6 +320,7 @@ impl GuestCpu for VirtualCpu {
             lists: Lists::new(),
             stir: port.stir().clone(),
             port,
+            waits: Arc::default(),
         })))
     }
 
@@ -369,32 +369,35 @@ impl GuestCpu for VirtualCpu {
             if state.owes() {
                 state.pay_all();
             }
-            state.set_wait_trap(cpu.nesting.others_ready().get());
             // SAFETY: interrupts are masked, and the guest was just loaded.
             match unsafe { enter_guest(&raw mut state.gprs) } {
-                SYNCHRONOUS => {
-                    if let Some(exit) = settle::settle(state) {
-                        state.waiting = matches!(exit, Exit::Wait);
-                        return exit;
+                SYNCHRONOUS => match settle::settle(state) {
+                    None => continue,
+                    Some(Exit::Wait) if cpu.nesting.others_ready().get() => {
+                        state.waiting = true;
+                        return Exit::Wait;
                     }
-                }
+                    Some(Exit::Wait) => state.wait_in_place(cpu, masked),
+                    Some(exit) => return exit,
+                },
                 SERROR => {
                     // The machine's answer to something that the guest did: hand it on.
                     // SAFETY: adds a virtual system error for the guest.
                     unsafe { set!("hcr_el2", state.hcr | VSE) };
                     return Exit::Host;
                 }
-                // What the guest's own timer asks for is settled here.
-                _ => match lists::claim() {
-                    Claimed::Timer(irq) => state.timer_rang(irq),
-                    Claimed::Other(irq) => {
-                        cpu.claimed.set(irq);
-                        cpu::handle_interrupt(masked);
-                        return Exit::Host;
-                    }
-                    Claimed::Call => return Exit::Called,
-                    Claimed::Nothing => return Exit::Host,
-                },
+                _ => {}
+            }
+            // What the guest's own timer asks for is settled here.
+            match lists::claim() {
+                Claimed::Timer(irq) => state.timer_rang(irq),
+                Claimed::Other(irq) => {
+                    cpu.claimed.set(irq);
+                    cpu::handle_interrupt(masked);
+                    return Exit::Host;
+                }
+                Claimed::Call => return Exit::Called,
+                Claimed::Nothing => return Exit::Host,
             }
         }
     }
@@ -444,6 +447,10 @@ impl GuestCpu for VirtualCpu {
         }
         // A guest that waits by a call is not known to wait when its timer rings.
         if state.waiting { None } else { timer_deadline(get!("cntv_ctl_el0"), get!("cntv_cval_el0")) }
+    }
+
+    fn waits(&self) -> &Arc<Waits> {
+        &self.0.waits
     }
 
     fn has_pending(&self) -> bool {

@@ -4,7 +4,8 @@ use alloc::boxed::Box;
 use core::fmt;
 
 use arch_api::{
-    Call, Clock, Exit, GuestCpu, GuestFault, GuestPort, GuestProfile, IrqsOff, Nanos, PowerOn, Read, Write,
+    Call, Clock, Cpu, Exit, GuestCpu, GuestFault, GuestPort, GuestProfile, IrqsOff, Nanos, PowerOn, Read, Waits,
+    Write,
 };
 use arch_parts::columns::Columns;
 use atomic::{Arc, AtomicU8, Ordering};
@@ -58,6 +59,7 @@ pub(crate) struct State {
     /// The port's [`GuestPort::stir`].
     stir: Arc<AtomicU8>,
     pub(super) port: Arc<dyn GuestPort>,
+    waits: Arc<Waits>,
 }
 
 impl fmt::Debug for State {
@@ -136,22 +138,29 @@ impl State {
         gstage::unload();
     }
 
-    /// Lets the guest's waits (WFI) trap only if anybody else could run meanwhile: alone, it may keep the
-    /// processor waiting, which any interrupt ends.
-    #[inline]
-    fn set_wait_trap(&mut self, trap: bool) {
-        let is_set = self.hstatus & hstatus::VTW != 0;
-        if trap != is_set {
-            self.hstatus ^= hstatus::VTW;
-            // SAFETY: what traps from the guest; our own execution does not depend on it.
-            unsafe {
-                if trap {
-                    set_bits!("hstatus", hstatus::VTW);
-                } else {
-                    clear_bits!("hstatus", hstatus::VTW);
-                }
-            }
+    /// Whether something came for the guest: an interrupt that it enabled, or news of the port.
+    fn has_pending(&self, loaded: bool) -> bool {
+        let (timer, enabled) = self.timer_and_enabled(loaded);
+        let mut wires = if loaded { get!("hip") } else { self.wires };
+        if timer <= get!("time") {
+            wires |= pending::VSTI;
         }
+        // VS interrupts stand one higher than the guest sees them.
+        self.port.stirred() || wires >> 1 & enabled != 0
+    }
+
+    /// Waits on the guest's behalf, with the guest in the processor, until an interrupt comes for it or for us. Nobody
+    /// else could run meanwhile. Says whether the guest can go on: it cannot while an interrupt of ours waits. Does not
+    /// wait if something came for the guest already: who stirs the port later interrupts us.
+    #[cold]
+    fn wait_in_place(&self, cpu: &PerCpu, masked: &IrqsOff<Riscv64>) -> bool {
+        if !cpu.loaded.rang.get() && !self.has_pending(true) {
+            self.waits.begin(Riscv64::now());
+            // Also ends when an interrupt is pending and enabled that is the guest's: `hie` belongs to `mie`.
+            Riscv64::wait(masked);
+            self.waits.end(Riscv64::now());
+        }
+        get!("sip") & get!("sie") == 0
     }
 
     /// Whether something is due before the guest goes on.
@@ -291,6 +300,7 @@ impl GuestCpu for VirtualCpu {
             timer: u64::MAX,
             stir: port.stir().clone(),
             port,
+            waits: Arc::default(),
         })))
     }
 
@@ -331,11 +341,16 @@ impl GuestCpu for VirtualCpu {
             if !has_sstc() {
                 state.look_at_timer();
             }
-            state.set_wait_trap(cpu.nesting.others_ready().get());
             // SAFETY: interrupts are masked, and the guest was just loaded.
             let scause = unsafe { enter_guest(&raw mut state.gprs) };
-            if let Some(exit) = settle::settle(state, scause) {
-                return exit;
+            match settle::settle(state, scause) {
+                None => {}
+                Some(Exit::Wait) if !cpu.nesting.others_ready().get() => {
+                    if !state.wait_in_place(cpu, masked) {
+                        return Exit::Host;
+                    }
+                }
+                Some(exit) => return exit,
             }
         }
     }
@@ -416,17 +431,14 @@ impl GuestCpu for VirtualCpu {
         (timer != u64::MAX && enabled & pending::STI != 0).then(|| Riscv64::time_of(timer))
     }
 
+    fn waits(&self) -> &Arc<Waits> {
+        &self.0.waits
+    }
+
     fn has_pending(&self) -> bool {
         let masked = IrqsOff::<Riscv64>::now();
         let state = &*self.0;
-        let loaded = state.is_loaded(cpu::this(&masked));
-        let (timer, enabled) = state.timer_and_enabled(loaded);
-        let mut wires = if loaded { get!("hip") } else { state.wires };
-        if timer <= get!("time") {
-            wires |= pending::VSTI;
-        }
-        // VS interrupts stand one higher than the guest sees them.
-        state.port.stirred() || wires >> 1 & enabled != 0
+        state.has_pending(state.is_loaded(cpu::this(&masked)))
     }
 
     fn show(&self, out: &mut dyn fmt::Write) -> fmt::Result {

@@ -1,10 +1,13 @@
+use alloc::boxed::Box;
 use alloc::format;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use arch::{Clock, Machine, Waits};
+
 use super::{Log, boot, compute, ms, run};
 use crate::time::{self, Timer, wall};
-use crate::{Woken, current, park, park_until, sleep};
+use crate::{Kind, Options, State, Woken, current, list, park, park_until, sleep, spawn};
 
 #[test]
 fn a_timer_rings_once_at_its_time() {
@@ -135,4 +138,38 @@ fn the_time_of_day_counts_on_from_what_was_set() {
     compute(1500);
     assert_eq!(wall::now(), Some(1_700_000_001_500_000_000));
     assert_eq!(wall::zone(), 120);
+}
+
+#[test]
+fn a_wait_in_place_is_no_work_of_the_thread_and_the_processor_idles() {
+    boot();
+    let waits = Arc::new(Waits::new());
+    let counted = Arc::clone(&waits);
+    let options = Options::new("guest0/vcpu0").kind(Kind::Vcpu).waits(Arc::clone(&waits));
+    let thread = spawn(
+        options,
+        Box::new(move || {
+            compute(2);
+            counted.begin(Machine::now());
+            compute(5);
+            // While it lasts.
+            assert_eq!((current().stats().running, current().state()), (ms(2), State::Parked));
+            counted.end(Machine::now());
+            compute(1);
+            sleep(ms(100));
+        }),
+    )
+    .unwrap();
+    let mine = |name: &str| list().into_iter().find(|info| info.name == name && info.cpu == current().cpu());
+    sleep(ms(20));
+    let stats = thread.stats();
+    assert_eq!((stats.running, stats.parked), (ms(3), ms(17)));
+    // All but the 3 ms of work.
+    let idle = mine("idle").unwrap().stats;
+    assert_eq!((idle.running, idle.ready), (ms(17), ms(3)));
+    // What the CPU idled is not forgotten when the thread has gone.
+    thread.join();
+    crate::cpu::bury_all();
+    let idle = mine("idle").unwrap().stats;
+    assert_eq!((idle.running, idle.ready), (ms(105), ms(3)));
 }
