@@ -1,5 +1,6 @@
 //! Guests: their memory map, their CPUs, their interrupts.
 
+use alloc::vec::Vec;
 use core::fmt;
 
 use addr::{Gpa, Hpa, Span};
@@ -34,8 +35,12 @@ pub trait Virt: Cpu + Context {
     fn can_have_files() -> Result<(), NoVirt> {
         Err(NoVirt("the architecture has none"))
     }
-    /// Prepares the asking CPU; each time that it comes up. The boot CPU is the first.
-    fn enable(masked: &IrqsOff<Self>) -> Result<(), NoVirt>;
+    /// Prepares the asking CPU; each time that it comes up. The boot CPU is the first. The answer names registers in
+    /// which guests see less of the processor from now on, since this CPU has less than those before it.
+    ///
+    /// # Errors
+    /// It cannot run guests, or has less than guests were told that are there already.
+    fn enable(masked: &IrqsOff<Self>) -> Result<Vec<&'static str>, NoVirt>;
     /// Names the hardware that hands interrupts to guests on the asking CPU, found by the interrupt
     /// controller's driver. Called on each CPU that comes up; by the boot CPU first, before the first virtual
     /// CPU is made.

@@ -20,6 +20,8 @@
 #![no_std]
 #![deny(unsafe_code)]
 
+extern crate alloc;
+
 mod cpu;
 mod exit;
 mod guest;

@@ -406,8 +406,8 @@ impl Virt for Hosted {
         Ok(())
     }
 
-    fn enable(_: &IrqsOff<Self>) -> Result<(), NoVirt> {
-        Ok(())
+    fn enable(_: &IrqsOff<Self>) -> Result<Vec<&'static str>, NoVirt> {
+        Ok(Vec::new())
     }
     fn use_interface(_: &IrqsOff<Self>, _interface: VirtualInterface) {}
     // A scripted CPU keeps its state itself, whichever processor runs it.

@@ -117,6 +117,13 @@ extern "C" fn secondary() -> ! {
     }
     let result = host_irq::start_cpu(&masked)
         .and_then(|()| <Machine as Virt>::enable(&masked).map_err(|arch::NoVirt(why)| why.to_string()));
+    if let Ok(less) = &result
+        && !less.is_empty()
+    {
+        let (id, less) = (Machine::hardware_id(&masked), less.join(", "));
+        host_log::note!("CPU {id:#x} has less than those before it, and so have guests from now on: {less}");
+    }
+    let result = result.map(drop);
     let failed = result.is_err();
     *NEWS.lock() = Some((Machine::hardware_id(&masked), result));
     if failed {

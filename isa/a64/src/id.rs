@@ -96,6 +96,34 @@ pub fn id_policy(register: SysReg, host_value: u64, features: &GuestFeatures) ->
     })
 }
 
+/// What a guest may be told that runs now on one CPU and now on another, where it would read `one` on the first and
+/// `other` on the second, both by [`id_policy`]: what both have.
+pub fn id_common(register: SysReg, one: u64, other: u64) -> u64 {
+    table::fields(register).iter().fold(0, |value, field| {
+        let of = |register: u64| register >> field.shift & 0xf;
+        value | common_field(register, field, of(one), of(other)) << field.shift
+    })
+}
+
+fn common_field(register: SysReg, field: &Field, one: u64, other: u64) -> u64 {
+    // Which of several algorithms signs a pointer is no more or less: signed here, it could not be checked there.
+    if field.rule == Rule::Pauth {
+        return if one == other { one } else { 0 };
+    }
+    // Fields with a sign have 15 for "not there" and 0 for the least (D24.1.3, "Principles of the ID scheme").
+    const SIGNED: &[(SysReg, u32)] = &[
+        (SysReg::ID_AA64PFR0_EL1, 16),  // FP
+        (SysReg::ID_AA64PFR0_EL1, 20),  // AdvSIMD
+        (SysReg::ID_AA64DFR0_EL1, 36),  // DoubleLock
+        (SysReg::ID_AA64MMFR0_EL1, 24), // TGran64
+        (SysReg::ID_AA64MMFR0_EL1, 28), // TGran4
+        (SysReg::ID_MMFR0_EL1, 12),     // OuterShr
+        (SysReg::ID_MMFR0_EL1, 28),     // InnerShr
+    ];
+    let absent = |value| value == 15 && SIGNED.contains(&(register, field.shift));
+    if absent(one) || absent(other) { 15 } else { one.min(other) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,6 +189,53 @@ mod tests {
             assert_eq!(field(register, host, &LEAST, shift), 0, "{register} {shift}");
         }
         assert_eq!(field(SysReg::ID_AA64DFR0_EL1, 0xf00, &ALL, 8), 0, "a PMU of no architecture");
+    }
+
+    #[test]
+    fn what_two_processors_have_in_common_is_the_less_of_each_field() {
+        // ISAR0 of a Cortex-A72 (AES 2, SHA1, SHA2, CRC32) and of a Cortex-A76 (besides: atomics, RDM, DP).
+        let (a72, a76) = (0x0001_1120, 0x0000_1000_1021_1120);
+        assert_eq!(id_common(SysReg::ID_AA64ISAR0_EL1, a72, a76), a72);
+        assert_eq!(id_common(SysReg::ID_AA64ISAR0_EL1, a76, a72), a72);
+        // Each has something that the other lacks.
+        assert_eq!(id_common(SysReg::ID_AA64ISAR0_EL1, 0x20, 0x0001_0010), 0x10);
+        // PARange 44 and 40 bits; no 16 KiB granule on one; the 64 KiB granule missing (15) on the other.
+        assert_eq!(id_common(SysReg::ID_AA64MMFR0_EL1, 0x0010_0004, 0x0f00_0002), 0x0f00_0002);
+        // No floating point on one, half precision on the other.
+        assert_eq!(id_common(SysReg::ID_AA64PFR0_EL1, 0x00ff_0011, 0x0011_0011), 0x00ff_0011);
+        assert_eq!(id_common(SysReg::ID_AA64PFR0_EL1, 0x0011_0011, 0x0000_0011), 0x0000_0011);
+        // AArch32 programs run on one alone.
+        assert_eq!(id_common(SysReg::ID_AA64PFR0_EL1, 0x12, 0x11), 0x11);
+        assert_eq!(id_common(SysReg::ID_ISAR5_EL1, 0x0001_1121, 0), 0);
+    }
+
+    #[test]
+    fn pointers_are_signed_only_if_all_processors_sign_them_alike() {
+        let register = SysReg::ID_AA64ISAR1_EL1;
+        assert_eq!(id_common(register, 0x0100_0010, 0x0100_0010), 0x0100_0010);
+        assert_eq!(id_common(register, 0x0100_0010, 0x1000_0100), 0, "QARMA5 and the implementation's own");
+        assert_eq!(id_common(register, 0x10, 0x30), 0, "PAuth and PAuth2");
+        assert_eq!(id_common(register, 0x10, 0), 0);
+    }
+
+    #[test]
+    fn a_processor_has_in_common_with_itself_all_that_guests_see() {
+        let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+        for crm in 1..8 {
+            for op2 in 0..8 {
+                let register = SysReg::new(3, 0, 0, crm, op2);
+                for _ in 0..50 {
+                    seed = seed.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+                    let one = id_policy(register, seed, &ALL);
+                    seed = seed.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+                    let other = id_policy(register, seed, &ALL);
+                    assert_eq!(id_common(register, one, one), one, "{register}");
+                    let common = id_common(register, one, other);
+                    assert_eq!(common, id_common(register, other, one), "{register}");
+                    assert_eq!(common, id_common(register, common, other), "{register}");
+                }
+            }
+        }
     }
 
     #[test]

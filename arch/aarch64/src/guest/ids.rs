@@ -1,14 +1,21 @@
 //! What a guest reads of the ID registers (group 3: op0 = 3, op1 = 0, CRn = 0, CRm = 1 to 7).
+//!
+//! A vCPU runs on any CPU, so guests see what all CPUs have. Each is asked when it comes up. Once there is a vCPU, nothing
+//! that its guest may have read is taken back: a CPU that has less is refused then.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use isa_a64::id::{GuestFeatures, id_policy};
+use arch_api::NoVirt;
+use isa_a64::id::{GuestFeatures, id_common, id_policy};
 use isa_a64::sysreg::SysReg;
 
 use crate::registers::get;
 
 /// CRm 1 to 7, op2 0 to 7. Zero for guests without GICv3; the field for that is added when it is read.
 static GUEST: [AtomicU64; 56] = [const { AtomicU64::new(0) }; 56];
+/// A guest may have read them.
+static FINAL: AtomicBool = AtomicBool::new(false);
 
 /// ID_AA64PFR0_EL1.GIC
 const PFR0_GIC: u64 = 1 << 24;
@@ -17,8 +24,58 @@ const PFR0: usize = 3 * 8;
 /// ID_PFR1_EL1's, with GIC at 28: CRm 1, op2 1.
 const PFR1: usize = 1;
 
-/// Reads the host's and works out what guests see.
-pub(super) fn read_host() {
+/// ID_AA64ISAR1_EL1's and ID_AA64ISAR2_EL1's: CRm 6, op2 1 and 2.
+const ISAR1: usize = 5 * 8 + 1;
+const ISAR2: usize = 5 * 8 + 2;
+
+/// Reads those of the first CPU and works out what guests see. It has all of that.
+pub(super) fn read_first() -> Vec<&'static str> {
+    each_of_this_cpu(|_, place, seen| set(place, seen));
+    Vec::new()
+}
+
+/// Reads those of another CPU, and takes from what guests see what it does not have. Says in which registers that was
+/// something.
+///
+/// # Errors
+/// It has less than guests were told.
+pub(super) fn read_further() -> Result<Vec<&'static str>, NoVirt> {
+    let mut less = Vec::new();
+    each_of_this_cpu(|register, place, seen| {
+        let common = id_common(register, get_seen(place), seen);
+        if common != get_seen(place) {
+            less.push((register, place, common));
+        }
+    });
+    if !less.is_empty() && FINAL.load(Ordering::SeqCst) {
+        return Err(NoVirt("the processor has less than guests were told of the first ones (ID registers)"));
+    }
+    less.iter().for_each(|(_, place, common)| set(*place, *common));
+    Ok(less.iter().filter_map(|(register, ..)| register.name()).collect())
+}
+
+/// From now on guests keep what they see.
+pub(super) fn settle() {
+    FINAL.store(true, Ordering::SeqCst);
+}
+
+/// Whether all CPUs have the keys of pointer authentication, and use them alike.
+pub(super) fn have_keys() -> bool {
+    super::state::Keys::are_in(get_seen(ISAR1), get_seen(ISAR2))
+}
+
+fn get_seen(place: usize) -> u64 {
+    GUEST.get(place).map_or(0, |slot| slot.load(Ordering::Relaxed))
+}
+
+fn set(place: usize, seen: u64) {
+    if let Some(slot) = GUEST.get(place) {
+        slot.store(seen, Ordering::Relaxed);
+    }
+}
+
+/// Calls `tell` with each register, its place in the table, and what a guest would read if all CPUs were like this one.
+fn each_of_this_cpu(mut tell: impl FnMut(SysReg, usize, u64)) {
     macro_rules! row {
         ($crm:literal) => {
             [
@@ -37,19 +94,17 @@ pub(super) fn read_host() {
     let pfr0 = get!("id_aa64pfr0_el1");
     let features = GuestFeatures {
         gic_v3: false,
-        pauth: super::state::Keys::exist(),
+        pauth: super::state::Keys::are_in(get!("id_aa64isar1_el1"), get!("id_aa64isar2_el1")),
         sve: false,
         mte: false,
         pmu: false,
         aarch32_el0: pfr0 & 0xf == 2,
-        pa_range: super::space::pa_range() as u8,
+        pa_range: super::space::pa_range(),
     };
     for (crm, row) in (1u32..).zip(host) {
         for (op2, value) in (0u32..).zip(row) {
-            let seen = id_policy(SysReg::new(3, 0, 0, crm, op2), value, &features);
-            if let Some(slot) = GUEST.get(place(crm, op2)) {
-                slot.store(seen, Ordering::Relaxed);
-            }
+            let register = SysReg::new(3, 0, 0, crm, op2);
+            tell(register, place(crm, op2), id_policy(register, value, &features));
         }
     }
 }
@@ -61,7 +116,7 @@ const fn place(crm: u32, op2: u32) -> usize {
 /// What a guest reads; zero for what does not exist.
 pub(super) fn value(register: SysReg, gic_v3: bool) -> u64 {
     let place = place(register.crm(), register.op2());
-    let value = GUEST.get(place).map_or(0, |slot| slot.load(Ordering::Relaxed));
+    let value = get_seen(place);
     match place {
         PFR0 if gic_v3 => value | PFR0_GIC,
         PFR1 if gic_v3 && value != 0 => value | 1 << 28,

@@ -22,6 +22,9 @@ mod space;
 mod state;
 mod vcpu;
 
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, Ordering};
+
 pub(crate) use hcr::HCR_HOST;
 pub use space::Stage2;
 pub(crate) use vcpu::State;
@@ -41,16 +44,18 @@ const CPTR: u64 = 0x33ff & !(1 << 10) | 1 << 20 | 1 << 30;
 /// MDCR_EL2: debug registers, debug identity, OS lock and performance monitors trap.
 const MDCR: u64 = 1 << 11 | 1 << 10 | 1 << 9 | 1 << 6 | 1 << 5;
 
+/// The first CPU was prepared.
+static ENABLED: AtomicBool = AtomicBool::new(false);
+
 impl Virt for Aarch64 {
     type Vcpu = VirtualCpu;
     type Space = Stage2;
     const KERNEL_MAGIC: [u8; 4] = *b"ARM\x64";
 
-    fn enable(masked: &IrqsOff<Self>) -> Result<(), NoVirt> {
-        space::enable()?;
-        if cpu::this(masked).id == CpuId(0) {
-            ids::read_host();
-        }
+    fn enable(_masked: &IrqsOff<Self>) -> Result<Vec<&'static str>, NoVirt> {
+        let is_first = !ENABLED.swap(true, Ordering::SeqCst);
+        space::enable(is_first)?;
+        let less = if is_first { ids::read_first() } else { ids::read_further()? };
         let counters = get!("id_aa64dfr0_el1") >> 8 & 0xf;
         let own = if (1..15).contains(&counters) { get!("pmcr_el0") >> 11 & 0x1f } else { 0 };
         // SAFETY: these registers say what traps from EL1; our own execution does not depend on them.
@@ -76,7 +81,7 @@ impl Virt for Aarch64 {
             unsafe { set!("S3_4_C1_C2_2", 0) };
         }
         isb();
-        Ok(())
+        Ok(less)
     }
 
     fn use_interface(masked: &IrqsOff<Self>, interface: VirtualInterface) {

@@ -1,5 +1,7 @@
 //! A guest's memory map: what stage 2 translation (DDI 0487, D8.2) adds to the map that all architectures have.
 
+use core::sync::atomic::{AtomicU8, Ordering};
+
 use addr::{Hpa, PAGE_SIZE};
 use arch_api::{IrqsOff, NoVirt, Rights};
 use arch_parts::guest_map::{GuestMap, GuestRegime};
@@ -12,18 +14,28 @@ use crate::{Aarch64, cpu};
 
 /// Bits of a guest-physical address, where the hardware has them: two concatenated tables of level 1.
 const WANTED_BITS: u32 = 40;
-/// ID_AA64MMFR0_EL1.PARange, as far as 48-bit tables reach.
-pub(super) fn pa_range() -> u64 {
-    (get!("id_aa64mmfr0_el1") & 0xf).min(5)
+/// This CPU's ID_AA64MMFR0_EL1.PARange, as far as 48-bit tables reach.
+pub(super) fn pa_range() -> u8 {
+    (get!("id_aa64mmfr0_el1") & 0xf).min(5) as u8
 }
 
+/// That of the first CPU, for which all tables are made; 0 (32 bits) until it is known.
+static FIRST_PA_RANGE: AtomicU8 = AtomicU8::new(0);
+
 fn format() -> Option<VmsaStage2> {
-    let range = pa_range() as u8;
+    let range = FIRST_PA_RANGE.load(Ordering::Relaxed);
     VmsaStage2::new(pa_range_bits(range).min(WANTED_BITS), range)
 }
 
-/// Prepares this CPU.
-pub(super) fn enable() -> Result<(), NoVirt> {
+/// Prepares this CPU, the first one or a further one.
+pub(super) fn enable(is_first: bool) -> Result<(), NoVirt> {
+    if is_first {
+        FIRST_PA_RANGE.store(pa_range(), Ordering::Relaxed);
+    }
+    let bits = |range| pa_range_bits(range).min(WANTED_BITS);
+    if bits(pa_range()) < bits(FIRST_PA_RANGE.load(Ordering::Relaxed)) {
+        return Err(NoVirt("its physical addresses are narrower than the first processor's"));
+    }
     let format = format().ok_or(NoVirt("the processor's physical addresses are too narrow for stage 2"))?;
     // SAFETY: no guest runs yet; stage 2 is switched on by HCR_EL2.VM at the first entry.
     unsafe {

@@ -100,9 +100,9 @@ impl El1 {
 pub(crate) struct Keys([u64; 10]);
 
 impl Keys {
-    /// Whether this CPU has them (ID_AA64ISAR1_EL1 APA, API, GPA, GPI; ID_AA64ISAR2_EL1 GPA3, APA3).
-    pub(super) fn exist() -> bool {
-        get!("id_aa64isar1_el1") & 0xff00_0ff0 != 0 || get!("id_aa64isar2_el1") & 0xff00 != 0
+    /// Whether a CPU with these registers has them (ID_AA64ISAR1_EL1 APA, API, GPA, GPI; ID_AA64ISAR2_EL1 GPA3, APA3).
+    pub(super) fn are_in(isar1: u64, isar2: u64) -> bool {
+        isar1 & 0xff00_0ff0 != 0 || isar2 & 0xff00 != 0
     }
 
     pub(super) fn save(&mut self) {

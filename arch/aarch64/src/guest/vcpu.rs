@@ -16,7 +16,7 @@ use super::hcr::{HCR, HCR_HOST, TWE, VSE};
 use super::lists::{Claimed, Lists};
 use super::space::Stage2;
 use super::state::{El1, Keys, Timer, Vectors};
-use super::{abort, lists, settle, timer_deadline};
+use super::{abort, ids, lists, settle, timer_deadline};
 use crate::Aarch64;
 use crate::cpu::{self, PerCpu};
 use crate::registers::{get, isb, set};
@@ -297,6 +297,7 @@ impl GuestCpu for VirtualCpu {
         if !lists::exist() {
             return None;
         }
+        ids::settle();
         let twe = if profile.cpus > 1 { TWE } else { 0 };
         Some(Self(Box::new(State {
             gprs: Gprs { x: [0; 31], pc: 0, pstate: Pstate::RESET_EL1.raw() },
@@ -313,7 +314,7 @@ impl GuestCpu for VirtualCpu {
             hcr: HCR | twe,
             profile,
             el1: El1::reset(profile.hardware_id, profile.cpus == 1),
-            keys: Keys::exist().then(Keys::default),
+            keys: ids::have_keys().then(Keys::default),
             vectors: Vectors::new(),
             vectors_changed: false,
             timer: Timer::default(),

@@ -22,6 +22,8 @@ pub use gstage::GStage;
 pub(crate) use vcpu::State;
 pub use vcpu::VirtualCpu;
 
+use alloc::vec::Vec;
+
 use arch_api::{IrqsOff, NoVirt, Virt, VirtualInterface};
 use isa_rv::cause;
 use isa_rv::extensions::Extension;
@@ -104,7 +106,7 @@ impl Virt for Riscv64 {
         if has { Ok(()) } else { Err(NoVirt("the harts lack the extension Ssaia")) }
     }
 
-    fn enable(_masked: &IrqsOff<Self>) -> Result<(), NoVirt> {
+    fn enable(_masked: &IrqsOff<Self>) -> Result<Vec<&'static str>, NoVirt> {
         gstage::enable()?;
         let mut environment = envcfg::CBIE_FLUSH | envcfg::CBCFE | envcfg::CBZE;
         if cpu::has(Extension::Svpbmt) {
@@ -136,7 +138,7 @@ impl Virt for Riscv64 {
             }
         }
         state::enable();
-        Ok(())
+        Ok(Vec::new())
     }
 
     fn use_interface(_masked: &IrqsOff<Self>, _interface: VirtualInterface) {}
