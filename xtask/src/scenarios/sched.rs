@@ -58,11 +58,11 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "sched-partition-on-four",
-        about: "vmm.sched=priority,partition@1-3: three vCPUs have a CPU each, the fourth shares the first",
+        about: "vmm.sched=priority,partition@1-3: three vCPUs have a CPU each, undisturbed, two share the first",
         boards: &["virt-gicv3"],
         machine: |machine| {
             two_spinning(machine, "priority,partition@1-3");
-            machine.guests.count = 4;
+            machine.guests.count = 5;
             machine.cpus = Some(4);
         },
         script: partition_on_four,
@@ -234,23 +234,42 @@ fn partition_on_four(console: &mut Console) -> Result<()> {
     console.prompt(BOOT)?;
     let output = console.command("host sched")?;
     ensure!(output.matches("taken by a vCPU").count() == 3, "not all partitions are taken:\n{output}");
-    let before = switches(console)?;
+    let before = (switches(console)?, timer_interrupts(console)?);
     console.slow_command("sleep secs 4", 60)?;
-    let after = switches(console)?;
-    // One shares the first CPU with the terminal; the other three are not taken off theirs.
-    let quiet = before.iter().zip(&after).filter(|(before, after)| before == after).count();
-    ensure!(quiet == 3, "vCPUs were switched: from {before:?} to {after:?}");
+    let after = (switches(console)?, timer_interrupts(console)?);
+    // Two share the first CPU with the terminal and get on; the other three are not taken off theirs.
+    let more: Vec<u64> = before.0.iter().zip(&after.0).map(|(before, after)| after - before).collect();
+    ensure!(more.iter().filter(|more| **more == 0).count() == 3, "vCPUs were switched so often: {more:?}");
+    ensure!(more.iter().filter(|more| **more >= 20).count() == 2, "vCPUs were switched so often: {more:?}");
+    ensure!(after.0.iter().all(|switches| *switches > 0), "a vCPU never ran: {:?}", after.0);
+    // Nor does a timer of ours interrupt them; on the first it ends turns.
+    let rang: Vec<u64> = before.1.iter().zip(&after.1).map(|(before, after)| after - before).collect();
+    ensure!(rang.len() == 4 && rang[1..] == [0, 0, 0], "the timers rang so often: {rang:?}");
+    ensure!(rang[0] >= 40, "the timers rang so often: {rang:?}");
     Ok(())
 }
 
-/// How often each of four vCPUs got a CPU.
+/// How often our timer interrupted each CPU, as `host irq stats` shows it.
+fn timer_interrupts(console: &mut Console) -> Result<Vec<u64>> {
+    let output = console.command("host irq stats")?;
+    let mut counts: Vec<u64> = Vec::new();
+    for line in output.lines().filter(|line| line.contains("timer")) {
+        // The last columns, one for each CPU.
+        let row: Vec<u64> = line.split_whitespace().rev().map_while(|word| word.parse().ok()).collect();
+        counts.resize(counts.len().max(row.len()), 0);
+        row.iter().rev().zip(&mut counts).for_each(|(more, count)| *count += more);
+    }
+    Ok(counts)
+}
+
+/// How often each of five vCPUs got a CPU.
 fn switches(console: &mut Console) -> Result<Vec<u64>> {
     let one = |guest: usize| -> Result<u64> {
         let output = console.command(&format!("vcpu dumpstat guest{guest}/vcpu0"))?;
         let line = output.lines().find(|line| line.starts_with("Switches")).context("no row")?;
         Ok(line.rsplit(' ').next().unwrap_or_default().parse()?)
     };
-    (0..4).map(one).collect()
+    (0..5).map(one).collect()
 }
 
 /// What `host cpu stats` says of the second CPU: percent busy, idle, and with interrupts.
