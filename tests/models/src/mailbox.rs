@@ -6,7 +6,7 @@ use loom::sync::{Condvar, Mutex};
 use loom::thread;
 
 #[path = "../../../vm/vcpu/src/mailbox.rs"]
-mod mailbox_source;
+pub(crate) mod mailbox_source;
 
 use mailbox_source::{Asked, Mailbox};
 

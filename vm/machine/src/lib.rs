@@ -29,6 +29,7 @@ pub mod manager;
 mod model;
 mod plan;
 mod rest;
+mod resting;
 mod schedule;
 pub mod shared;
 #[cfg(test)]

@@ -14,6 +14,7 @@ use vm_vcpu::{Asked, CpuState, ExitStats, Mailbox, PowerError, PowerRequest, Run
 
 use crate::errand::Errands;
 use crate::rest::{Rest, Rests};
+use crate::resting::Resting;
 use crate::schedule::Schedule;
 
 /// What a virtual CPU does, as a list shows it.
@@ -54,8 +55,7 @@ pub struct Vcpu {
     hardware_id: u64,
     pub(crate) mailbox: Arc<Mailbox>,
     power: AtomicU8,
-    /// Whether the thread is out of the guest. It is, before it acts on what the mailbox asks.
-    resting: AtomicBool,
+    resting: Resting,
     halted: AtomicBool,
     /// The guest suspended it by a firmware call.
     suspended: AtomicBool,
@@ -83,7 +83,7 @@ impl Vcpu {
             hardware_id,
             mailbox: Arc::new(Mailbox::new()),
             power: AtomicU8::new(OFF),
-            resting: AtomicBool::new(true),
+            resting: Resting::new(),
             halted: AtomicBool::new(false),
             suspended: AtomicBool::new(false),
             from: Spin::new(PowerOn { entry: Gpa::new(0), argument: 0 }),
@@ -194,7 +194,7 @@ impl Vcpu {
 
     /// Whether the thread is out of the guest and has done what `edges` asked.
     pub(crate) fn rests(&self, edges: Asked) -> bool {
-        self.resting.load(Ordering::SeqCst) && !self.mailbox.asked().any(edges)
+        self.resting.is_resting() && !self.mailbox.asked().any(edges)
     }
 
     /// Orders the CPU to begin at `from`.
@@ -321,20 +321,14 @@ impl<F: Fn(u32)> Body<F> {
         }
     }
 
-    /// Leaves rest if the guest may run. The order of the two steps matters: who asks looks at `resting`
-    /// after the mailbox was written, and this looks at the mailbox after `resting` was.
+    /// Leaves rest if the guest may run.
     fn may_run(&self) -> bool {
         let vcpu = &self.vcpu;
         if vcpu.power.load(Ordering::SeqCst) != ON || vcpu.halted.load(Ordering::SeqCst) {
             // A token may have been for what came meanwhile; the caller parks, and a token ends that.
             return false;
         }
-        vcpu.resting.store(false, Ordering::SeqCst);
-        let runs = vcpu.mailbox.asked().is_nothing();
-        if !runs {
-            vcpu.resting.store(true, Ordering::SeqCst);
-        }
-        runs
+        vcpu.resting.leave(|| !vcpu.mailbox.asked().is_nothing())
     }
 
     fn run(&mut self) {
@@ -365,7 +359,7 @@ impl<F: Fn(u32)> Body<F> {
                     self.vcpu.halted.store(true, Ordering::SeqCst);
                 }
             }
-            self.vcpu.resting.store(true, Ordering::SeqCst);
+            self.vcpu.resting.begin();
             self.vcpu.errands.wake();
             return;
         }
