@@ -5,6 +5,7 @@
 //! compared with that before it: what is missing was lost.
 
 mod clock;
+mod flush;
 mod locks;
 mod stacks;
 mod threads;
@@ -34,7 +35,7 @@ pub(crate) const COMMAND: Command = Command {
 
 /// Every test.
 const TESTS: &[&Test] =
-    &[&clock::TEST, &timers::TEST, &threads::TEST, &locks::TEST, &work::TEST, &stacks::TEST];
+    &[&clock::TEST, &timers::TEST, &threads::TEST, &locks::TEST, &work::TEST, &stacks::TEST, &flush::TEST];
 
 /// One test.
 struct Test {
