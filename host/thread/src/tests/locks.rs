@@ -1,6 +1,8 @@
 use alloc::format;
 use std::sync::Arc;
 
+use host_sync::Spin;
+
 use super::{Log, boot, compute, ms, run};
 use crate::{Completion, Mutex, Semaphore, Thread, WaitQueue, current, park, sleep, time, yield_now};
 
@@ -184,4 +186,44 @@ fn sleeping_with_interrupts_masked_is_noticed() {
 fn a_thread_that_panics_fails_its_test() {
     boot();
     run("fails", 3, || panic!("on purpose")).join();
+}
+
+#[test]
+fn no_one_in_between_delays_who_waits_for_a_spin_lock() {
+    boot();
+    let log = Log::default();
+    let spin: Arc<Spin<()>> = Arc::new(Spin::new(()));
+    let urgent = run("urgent", 6, {
+        let (spin, log) = (spin.clone(), log.clone());
+        move || {
+            park();
+            let _held = spin.lock();
+            log.note("urgent has it");
+        }
+    });
+    let between = run("between", 5, {
+        let log = log.clone();
+        move || {
+            park();
+            log.note("between computes");
+            compute(50);
+        }
+    });
+    let least = run("least", 4, {
+        let (urgent, between, log) = (urgent.clone(), between.clone(), log.clone());
+        move || {
+            let held = spin.lock();
+            // Both are more urgent, and would run at once.
+            between.wake();
+            urgent.wake();
+            compute(20);
+            log.note("least gives it back");
+            drop(held);
+            log.note("least again");
+        }
+    });
+    for thread in [&urgent, &between, &least] {
+        thread.join();
+    }
+    assert_eq!(log.take(), ["least gives it back", "urgent has it", "between computes", "least again"]);
 }
