@@ -4,8 +4,8 @@ use alloc::boxed::Box;
 use core::fmt;
 
 use arch_api::{
-    Call, Clock, Cpu, Exit, GuestCpu, GuestFault, GuestPort, GuestProfile, IrqsOff, Nanos, PowerOn, Read, Waits,
-    Write,
+    Call, Clock, Cpu, Exit, GuestCpu, GuestFault, GuestPort, GuestProfile, IrqsOff, Nanos, PowerOn, Read,
+    Waits, Write,
 };
 use arch_parts::columns::Columns;
 use atomic::{Arc, AtomicU8, Ordering};
