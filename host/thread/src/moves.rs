@@ -60,8 +60,11 @@ pub fn online() -> CpuSet {
     cpu::started().collect()
 }
 
-/// How often a thread is looked for on its new CPU, a millisecond apart.
-const PATIENCE: u32 = 2000;
+/// How long a thread is looked for on its new CPU.
+const PATIENCE: Nanos = Nanos::from_millis(2000);
+/// The longest time between two looks. Were all of them short, who looks could keep a less urgent thread of his own CPU,
+/// on a slow machine, from coming to a point where it can go.
+const RAREST_LOOK: Nanos = Nanos::from_millis(32);
 
 impl Thread {
     /// Where it may run; all there could be, when it has ended.
@@ -99,7 +102,8 @@ impl Thread {
     pub fn move_to(&self, target: CpuId) -> Result<(), AffinityError> {
         might_sleep();
         self.send(target)?;
-        for _ in 0..PATIENCE {
+        let (mut waited, mut pause) = (Nanos(0), Nanos::from_millis(1));
+        while waited < PATIENCE {
             let here = self.cpu();
             if here == target {
                 return Ok(());
@@ -107,7 +111,9 @@ impl Thread {
             if self.0.state.get() == Phase::ENDED {
                 return Err(AffinityError::Ended);
             }
-            sleep(Nanos::from_millis(1));
+            sleep(pause);
+            waited = waited.after(pause);
+            pause = Nanos(2 * pause.0).min(RAREST_LOOK);
         }
         self.stay();
         Err(AffinityError::Stays(self.cpu()))
