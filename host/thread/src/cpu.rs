@@ -11,10 +11,11 @@ use atomic::{Arc, AtomicPtr, AtomicU32, Ordering};
 use host_sync::{IrqOff, MAX_CPUS, Once, PerCpu, PreemptGuard, Rank, Spin, SpinGuard};
 
 use crate::control::Control;
+use crate::member::{Leaves, Member};
 use crate::moves;
 use crate::phase::Found;
 use crate::policy::{Policy, Slot, Verdict, Why};
-use crate::roster::{Leaves, Member, Roster};
+use crate::roster::Roster;
 
 /// No slot.
 const NOBODY: u32 = u32::MAX;

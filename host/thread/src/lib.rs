@@ -24,6 +24,7 @@ mod cpu;
 mod cpuset;
 mod line;
 mod list;
+mod member;
 mod moves;
 mod mutex;
 mod phase;

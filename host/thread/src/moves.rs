@@ -14,9 +14,9 @@ use atomic::Arc;
 use host_sync::might_sleep;
 
 use crate::control::Control;
+use crate::member::{Leaves, Member};
 use crate::phase::Phase;
 use crate::policy::{Slot, Why};
-use crate::roster::{Leaves, Member};
 use crate::thread::{Thread, ThreadId};
 use crate::{CpuSet, cpu, sleep, time};
 

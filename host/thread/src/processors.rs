@@ -9,9 +9,9 @@ use atomic::{Arc, AtomicU32, Ordering};
 use host_sync::Once;
 
 use crate::control::{Control, Parts};
+use crate::member::Member;
 use crate::phase::Phase;
 use crate::policy::{Attributes, Kind, NEVER, Priority, Slot};
-use crate::roster::Member;
 use crate::stack::Stack;
 use crate::thread::{Options, SpawnError, Thread, idle, next_id, prepare as prepare_context};
 use crate::{CpuSet, cpu, moves, plan, sleep, time};

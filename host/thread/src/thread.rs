@@ -9,9 +9,10 @@ use atomic::{Arc, AtomicU64, Ordering};
 use host_sync::might_sleep;
 
 use crate::control::{Body, Control, Parts};
+use crate::member::{Leaves, Member};
 use crate::phase::Phase;
 use crate::policy::{Attributes, Kind, Priority, Refused, Slot, Why};
-use crate::roster::{Leaves, Member, Roster};
+use crate::roster::Roster;
 use crate::stack::Stack;
 use crate::time::{self, Due};
 use crate::{CpuSet, cpu, moves, plan};
