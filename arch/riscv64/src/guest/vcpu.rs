@@ -20,7 +20,7 @@ use super::state::{self, Optional, Supervisor, Units};
 use super::stateen;
 use crate::Riscv64;
 use crate::cpu::{self, PerCpu};
-use crate::csr::{clear_bits, get, hstatus, pending, set, set_bits, sstatus};
+use crate::csr::{clear_bits, get, hstatus, pending, set, sstatus};
 use crate::start::show_registers;
 
 /// An exception that the guest is owed.
@@ -346,7 +346,8 @@ impl GuestCpu for VirtualCpu {
             match settle::settle(state, scause) {
                 None => {}
                 Some(Exit::Wait) if !cpu.nesting.others_ready().get() => {
-                    if !state.wait_in_place(cpu, masked) {
+                    let goes_on = state.wait_in_place(cpu, masked);
+                    if !goes_on {
                         return Exit::Host;
                     }
                 }
