@@ -74,13 +74,19 @@ fn try_bring_up(
     loop {
         let news = NEWS.lock().take();
         match news {
-            Some((who, result)) if who == hardware_id => return result,
+            Some((who, Err(why))) if who == hardware_id => return Err(why),
+            Some((who, Ok(()))) if who == hardware_id => break,
             _ if Machine::now() > limit && is_ours(hardware_id) => {
                 return Err(format!("does not come up within {} ms", PATIENCE.0 / 1_000_000));
             }
             _ => Machine::relax(),
         }
     }
+    // It told this as its last step but one: what is asked for next may need threads there.
+    while !host_thread::online().contains(start.cpu) {
+        Machine::relax();
+    }
+    Ok(())
 }
 
 /// Takes the right to decide about the CPU that is waited for; only one gets it.

@@ -19,6 +19,10 @@ use crate::time::Due;
 /// the whole CPU.
 const AGAIN: Nanos = Nanos(20_000);
 
+/// How often a thread that is to go on elsewhere is reminded. Much more rarely than an interrupt takes on the slowest
+/// machine: else it would be interrupted for ever on its way to where it gives the CPU up.
+const REMINDER: Nanos = Nanos::from_millis(1);
+
 /// What the lock of a CPU guards.
 pub(crate) struct Roster {
     pub(crate) members: Vec<Option<Member>>,
@@ -302,7 +306,7 @@ impl Roster {
         if self.running_moves() {
             // It is taken away as soon as it gives the CPU up; until then it is reminded.
             Machine::nesting(masked).resched().set(true);
-            self.again = now.after(AGAIN);
+            self.again = now.after(REMINDER);
         }
         match verdict {
             Verdict::Alone => {}
