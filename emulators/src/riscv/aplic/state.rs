@@ -46,13 +46,20 @@ pub(super) struct Idc {
     /// Priorities from here on do not interrupt; 0 for all do.
     threshold: u8,
     // What follows.
+    /// A source that is ready is within the threshold.
+    reached: bool,
     /// What the line is at.
     level: bool,
 }
 
 impl Idc {
     fn new(line: IrqLine) -> Self {
-        Self { line, delivers: false, forced: false, threshold: 0, level: false }
+        Self { line, delivers: false, forced: false, threshold: 0, reached: false, level: false }
+    }
+
+    /// Whether a source of this priority is within the threshold.
+    fn lets_in(&self, priority: u32) -> bool {
+        self.threshold == 0 || priority < u32::from(self.threshold)
     }
 }
 
@@ -212,31 +219,8 @@ impl State {
         }
     }
 
-    /// Sources that are pending and enabled, those with low numbers first.
-    fn ready(&self) -> impl Iterator<Item = u32> {
-        (0..).step_by(32).zip(&self.words).flat_map(|(first, word)| {
-            let mut ready = word.pending & word.enabled;
-            core::iter::from_fn(move || {
-                let bit = (ready != 0).then(|| ready.trailing_zeros())?;
-                ready &= ready - 1;
-                Some(first + bit)
-            })
-        })
-    }
-
     fn target_of(&self, source: u32) -> u32 {
         self.targets.get(source as usize).copied().unwrap_or(0)
-    }
-
-    /// topi (4.8.1.4): the most urgent source of a CPU within its threshold, and its priority; 0 for none.
-    fn top(&self, hart: u32, threshold: u8) -> u32 {
-        let own = self.ready().filter_map(|source| {
-            let target = self.target_of(source);
-            let priority = target & target::PRIORITY;
-            let counts = threshold == 0 || priority < u32::from(threshold);
-            (target >> target::HART_SHIFT == hart && counts).then_some((priority, source))
-        });
-        own.min().map_or(0, |(priority, source)| source << target::SOURCE_SHIFT | priority)
     }
 
     fn idc(&self, hart: u32) -> Option<&Idc> {
@@ -249,8 +233,15 @@ impl State {
         all.get_mut(hart as usize)
     }
 
+    /// topi (4.8.1.4): the most urgent source of a CPU within its threshold, and its priority; 0 for none.
     fn top_of(&self, hart: u32) -> u32 {
-        self.idc(hart).map_or(0, |idc| self.top(hart, idc.threshold))
+        let Some(idc) = self.idc(hart) else { return 0 };
+        let own = ready(&self.words).filter_map(|source| {
+            let target = self.target_of(source);
+            let priority = target & target::PRIORITY;
+            (target >> target::HART_SHIFT == hart && idc.lets_in(priority)).then_some((priority, source))
+        });
+        own.min().map_or(0, |(priority, source)| source << target::SOURCE_SHIFT | priority)
     }
 
     /// claimi (4.8.1.5): takes what topi says. Where that is nothing, a forced interrupt is over.
@@ -269,24 +260,35 @@ impl State {
         if let Some(asked) = self.asked.take() {
             return Some(asked);
         }
-        if let Way::Direct(all) = &self.way {
-            let harts = u32::try_from(all.len()).unwrap_or(u32::MAX);
-            for hart in 0..harts {
-                let Some(idc) = self.idc(hart) else { break };
-                let level = self.on && idc.delivers && (idc.forced || self.top(hart, idc.threshold) != 0);
-                if let Some(idc) = self.idc_mut(hart)
-                    && idc.level != level
-                {
-                    idc.level = level;
-                    idc.line.set(level);
-                }
-            }
+        if self.is_direct() {
+            self.settle_lines();
             return None;
         }
-        let source = if self.on { self.ready().next() } else { None }?;
+        let source = if self.on { ready(&self.words).next() } else { None }?;
         self.set_pending(source, false);
         let target = self.target_of(source);
         Some(Message { hart: target >> target::HART_SHIFT, identity: target & target::IDENTITY })
+    }
+
+    /// In one pass over the sources, however many CPUs there are: each access of the guest comes here.
+    fn settle_lines(&mut self) {
+        let Way::Direct(all) = &mut self.way else { return };
+        for idc in all.iter_mut() {
+            idc.reached = false;
+        }
+        for source in ready(&self.words) {
+            let target = self.targets.get(source as usize).copied().unwrap_or(0);
+            if let Some(idc) = all.get_mut((target >> target::HART_SHIFT) as usize) {
+                idc.reached |= idc.lets_in(target & target::PRIORITY);
+            }
+        }
+        for idc in all {
+            let level = self.on && idc.delivers && (idc.forced || idc.reached);
+            if idc.level != level {
+                idc.level = level;
+                idc.line.set(level);
+            }
+        }
     }
 
     pub(super) fn read(&mut self, register: Register) -> u32 {
@@ -397,6 +399,18 @@ impl State {
             tree.field(&format!("source {source}"), text);
         }
     }
+}
+
+/// Sources that are pending and enabled, those with low numbers first.
+fn ready(words: &[Word]) -> impl Iterator<Item = u32> {
+    (0..).step_by(32).zip(words).flat_map(|(first, word)| {
+        let mut ready = word.pending & word.enabled;
+        core::iter::from_fn(move || {
+            let bit = (ready != 0).then(|| ready.trailing_zeros())?;
+            ready &= ready - 1;
+            Some(first + bit)
+        })
+    })
 }
 
 /// The sources whose bits are set in a word.
