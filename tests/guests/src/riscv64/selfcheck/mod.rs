@@ -4,6 +4,7 @@ mod accesses;
 mod calls;
 mod devices;
 mod faults;
+mod lent;
 mod plic;
 mod smp;
 mod time;
@@ -15,8 +16,17 @@ use crate::runtime::machine::machine;
 use crate::selfcheck::Report;
 
 /// The parts, in their order.
-pub(crate) const PARTS: &[fn(&mut Report)] =
-    &[calls::run, faults::run, accesses::run, plic::run, time::run, devices::rtc, units::run, smp::run];
+pub(crate) const PARTS: &[fn(&mut Report)] = &[
+    calls::run,
+    lent::run,
+    faults::run,
+    accesses::run,
+    plic::run,
+    time::run,
+    devices::rtc,
+    units::run,
+    smp::run,
+];
 
 /// Takes what an earlier check that failed has left behind, so that it fails alone.
 pub(crate) fn quiet() {
