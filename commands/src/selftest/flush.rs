@@ -32,20 +32,26 @@ fn run() -> Result<String, Wrong> {
     let shared = Arc::new(Shared::default());
     let answers = Arc::new(Semaphore::new(0));
     let mut readers: Vec<(Arc<Semaphore>, Thread)> = Vec::new();
+    let mut result = Ok(());
     for _ in host_thread::online().iter() {
         let go = Arc::new(Semaphore::new(0));
         let (shared, answers, mine) = (shared.clone(), answers.clone(), go.clone());
-        let thread = spawn(Options::new("selftest/flush"), move || read(&shared, &mine, &answers))?;
-        readers.push((go, thread));
+        match spawn(Options::new("selftest/flush"), move || read(&shared, &mine, &answers)) {
+            Ok(thread) => readers.push((go, thread)),
+            // Those that are there are told to end.
+            Err(why) => result = Err(why),
+        }
     }
     let mut same = 0;
-    let mut result = Ok(());
     for round in 1..=ROUNDS {
+        if result.is_err() {
+            break;
+        }
         match exchange(&shared, round) {
             Ok(stayed) => same += u64::from(stayed),
             Err(why) => {
                 result = Err(why);
-                break;
+                continue;
             }
         }
         shared.round.store(round, Ordering::SeqCst);
