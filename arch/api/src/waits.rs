@@ -12,7 +12,7 @@ use crate::Nanos;
 const WAITING: u64 = 1 << 63;
 
 /// The time of all waits so far. One word, so that who reads it sees a point of time: the sum in nanoseconds, or, during
-/// a wait, the sum less the time at which that began, and [`WAITING`]. Both are counted modulo 2^63.
+/// a wait, the sum less the time at which that began, with the highest bit set. Both are counted modulo 2^63.
 #[derive(Debug, Default)]
 pub struct Waits(AtomicU64);
 
