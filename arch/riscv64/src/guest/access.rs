@@ -112,30 +112,38 @@ pub(super) fn fetch(pc: u64) -> Option<u32> {
     Some(u32::from(high) << 16 | u32::from(low))
 }
 
-/// HLVX.HU, with a fault made harmless (see `traps`).
-fn parcel(at: u64) -> Option<u16> {
-    let (value, failed): (u64, u64);
-    // SAFETY: interrupts are masked, `tp` is this CPU's block, and the load reaches guest memory alone.
-    unsafe {
+/// Loads from a guest-virtual address, with a fault made harmless (see `traps`): `None` then.
+///
+/// Unsafe: interrupts are masked, and the instruction reaches guest memory alone (HLV, HLVX).
+macro_rules! load {
+    ($instruction:literal, $at:expr) => {{
+        let (value, failed): (u64, u64);
         core::arch::asm!(
             ".option push",
             ".option arch, +h",
             "lla {fixup}, 2f",
+            // In this CPU's block, which `tp` points to.
             "sd {fixup}, 24(tp)",
             "li {failed}, 1",
-            "hlvx.hu {value}, ({at})",
+            concat!($instruction, " {value}, ({at})"),
             "li {failed}, 0",
             "2:",
             "sd zero, 24(tp)",
             ".option pop",
-            at = in(reg) at,
+            at = in(reg) $at,
             fixup = out(reg) _,
             failed = out(reg) failed,
             value = out(reg) value,
             options(nostack),
         );
-    }
-    (failed == 0).then_some(value as u16)
+        (failed == 0).then_some(value)
+    }};
+}
+
+fn parcel(at: u64) -> Option<u16> {
+    // SAFETY: whoever settles an exit has interrupts masked.
+    let value = unsafe { load!("hlvx.hu", at) };
+    value.map(|value| value as u16)
 }
 
 /// An argument of a call that lies in memory; when it can't be read, the call is not made (SBI, "Legacy Extensions":
@@ -154,34 +162,13 @@ pub(super) fn argument(state: &mut State, at: u64) -> Option<u64> {
 /// The 64 bits at a guest-virtual address, as the guest's supervisor mode would load them (HLV.D); the cause of the
 /// exception that this would be, when it could not. Interrupts are masked, and the guest is loaded.
 fn word(at: u64) -> Result<u64, u64> {
-    let (value, failed): (u64, u64);
-    // SAFETY: interrupts are masked, `tp` is this CPU's block, and the load reaches guest memory alone, with the
-    // rights that SPVP says; a fault is made harmless (see `traps`).
-    unsafe {
+    // SAFETY: interrupts are masked; SPVP says with which rights is loaded, and every exit sets it anew.
+    let value = unsafe {
         set_bits!("hstatus", hstatus::SPVP);
-        core::arch::asm!(
-            ".option push",
-            ".option arch, +h",
-            "lla {fixup}, 2f",
-            "sd {fixup}, 24(tp)",
-            "li {failed}, 1",
-            "hlv.d {value}, ({at})",
-            "li {failed}, 0",
-            "2:",
-            "sd zero, 24(tp)",
-            ".option pop",
-            at = in(reg) at,
-            fixup = out(reg) _,
-            failed = out(reg) failed,
-            value = out(reg) value,
-            options(nostack),
-        );
-    }
-    if failed == 0 {
-        return Ok(value);
-    }
+        load!("hlv.d", at)
+    };
     // Nothing else trapped since.
-    Err(match get!("scause") {
+    value.ok_or_else(|| match get!("scause") {
         cause::GUEST_LOAD => cause::LOAD_ACCESS,
         own => own,
     })
