@@ -67,10 +67,21 @@ pub(crate) fn names() -> Vec<String> {
 fn find(args: &Args<'_>) -> Result<(Arc<Guest>, Arc<Vcpu>), Failed> {
     let word = args.text(0)?;
     let id = word.parse().ok();
-    all()
-        .into_iter()
-        .find(|(_, vcpu)| vcpu.name() == word || (id.is_some() && number(vcpu) == id))
-        .ok_or_else(|| Failed::Because(format!("Failed to find vcpu \"{word}\"")))
+    let found =
+        all().into_iter().find(|(_, vcpu)| vcpu.name() == word || (id.is_some() && number(vcpu) == id));
+    found.ok_or_else(|| match orphan(word) {
+        Some(thread) => {
+            Failed::Because(format!("{} is a thread of the hypervisor, no guest's CPU", thread.name))
+        }
+        None => Failed::Because(format!("Failed to find vcpu \"{word}\"")),
+    })
+}
+
+/// The thread of the hypervisor with this number or name.
+fn orphan(word: &str) -> Option<Info> {
+    let id = word.parse().ok();
+    let mut threads = thread::all().into_iter().filter(|thread| thread.attributes.kind != Kind::Vcpu);
+    threads.find(|thread| Some(thread.id.0) == id || thread.name == word)
 }
 
 fn list(session: &mut Session<'_>, wanted: impl Fn(Kind) -> bool) -> Result<(), Failed> {

@@ -6,10 +6,11 @@ use core::fmt::Write;
 
 use arch::Nanos;
 use cmdline::parse;
+use host_thread::Info;
 use vm_machine::Rest;
 use vm_vcpu::{ExitKind, exits_are_timed};
 
-use super::{find, number, schedule};
+use super::{find, number, orphan, schedule};
 use crate::{Args, Failed, Session, thread};
 
 /// Hours, minutes, seconds and milliseconds, as Xvisor writes them.
@@ -20,7 +21,13 @@ fn time(length: Nanos) -> alloc::string::String {
 }
 
 pub(super) fn dump(session: &mut Session<'_>, args: &Args<'_>) -> Result<(), Failed> {
-    let (guest, vcpu) = find(args)?;
+    let (guest, vcpu) = match find(args) {
+        Ok(found) => found,
+        Err(failed) => {
+            let thread = orphan(args.text(0)?).ok_or(failed)?;
+            return dump_orphan(session, &thread);
+        }
+    };
     let id = number(&vcpu);
     let thread = thread::all()
         .into_iter()
@@ -67,6 +74,26 @@ pub(super) fn dump(session: &mut Session<'_>, args: &Args<'_>) -> Result<(), Fai
             }
             writeln!(session)?;
         }
+    }
+    Ok(())
+}
+
+/// A thread of the hypervisor has no guest's states and no exits.
+fn dump_orphan(session: &mut Session<'_>, thread: &Info) -> Result<(), Failed> {
+    let stats = thread.stats;
+    let rows = [
+        ("Name", thread.name.clone()),
+        ("State", thread::state(thread.state).to_string()),
+        ("Priority", thread.attributes.priority.to_string()),
+        ("Host CPU", thread.cpu.0.to_string()),
+        ("Ready Time", time(stats.ready)),
+        ("Running Time", time(stats.running)),
+        ("Waiting Time", time(stats.parked)),
+        ("Total Time", time(stats.ready.after(stats.running).after(stats.parked))),
+        ("Switches", stats.switches.to_string()),
+    ];
+    for (label, value) in rows.into_iter().chain(schedule::rows(&thread.attributes)) {
+        writeln!(session, "{label:<25}: {value}")?;
     }
     Ok(())
 }

@@ -167,6 +167,8 @@ fn wrong_orders(console: &mut Console) -> Result<()> {
         ("vcpu set_hcpu bad/vcpu0 4", "CPU4 is not online"),
         ("vcpu set_priority bad/vcpu0 8", "8 is none of 0 to 7"),
         ("vcpu set_affinity bad/vcpu9 1", "bad/vcpu9"),
+        ("vcpu pause mterm", "mterm is a thread of the hypervisor, no guest's CPU"),
+        ("vcpu dumpstat mterm", "Running Time"),
     ] {
         console.check(order, word)?;
     }
