@@ -103,4 +103,18 @@ pub(super) const ARCH: Arch = Arch {
         ("memory kept before guests", 4 << 20),
         ("memory kept per guest", 256 << 10),
     ],
+    peers: &[
+        ("hypercall PSCI_VERSION", [Some(480), Some(409), Some(1320)]),
+        ("read of an emulated UART register", [Some(626), Some(653), Some(15_940)]),
+        ("read of the distributor", [Some(572), Some(632), Some(2110)]),
+        ("character on an emulated console", [Some(2800), Some(2200), Some(37_000)]),
+        ("guest timer interrupt lateness", [Some(1056), Some(2329), Some(5596)]),
+        ("IPI between two running vCPUs", [Some(1550), Some(3220), Some(4440)]),
+        ("EL2 in a Linux boot", [Some(20_700_000), Some(1_070_000), None]),
+        ("power-on to first line", [Some(8_500_000), Some(7_400_000), None]),
+        ("power-on to prompt", [Some(12_300_000), Some(17_800_000), None]),
+        ("image file", [Some(1_020_000), Some(1_930_000), None]),
+        // 18.2 and 30.3 MiB.
+        ("memory kept before guests", [Some(19_084_083), Some(31_771_853), None]),
+    ],
 };

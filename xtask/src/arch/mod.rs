@@ -8,6 +8,7 @@ mod riscv64;
 
 use anyhow::{Result, bail};
 
+use crate::bench::peers;
 use crate::context::Context;
 use crate::setup::{Image, Origin};
 
@@ -53,6 +54,8 @@ pub(crate) struct Arch {
     pub(crate) endless: &'static [&'static str],
     /// Figures of `bench` by name, and what each must be at most.
     pub(crate) limits: &'static [(&'static str, u64)],
+    /// What is known of the same figures of other hypervisors.
+    pub(crate) peers: &'static [peers::Row],
 }
 
 /// Where the header of a flat kernel has its magic number. Linux's arm64 and riscv headers have the same form up

@@ -89,4 +89,9 @@ pub(super) const ARCH: Arch = Arch {
         ("memory kept before guests", 4 << 20),
         ("memory kept per guest", 256 << 10),
     ],
+    // 17.4 MiB of memory.
+    peers: &[
+        ("image file", [None, Some(785_088), None]),
+        ("memory kept before guests", [None, Some(18_245_222), None]),
+    ],
 };

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::peers;
 use crate::arch::Arch;
 
 /// One figure.
@@ -15,19 +16,18 @@ struct Figure {
 
 /// What was measured, in the order of measuring.
 pub(super) struct Figures {
-    /// Names, and what each must be at most.
-    limits: &'static [(&'static str, u64)],
+    arch: &'static Arch,
     figures: Vec<Figure>,
 }
 
 impl Figures {
     /// Nothing yet of this architecture.
-    pub(super) fn new(arch: &Arch) -> Self {
-        Self { limits: arch.limits, figures: Vec::new() }
+    pub(super) fn new(arch: &'static Arch) -> Self {
+        Self { arch, figures: Vec::new() }
     }
 
     fn limit(&self, figure: &Figure) -> Option<u64> {
-        self.limits.iter().find(|(name, _)| *name == figure.name).map(|(_, limit)| *limit)
+        self.arch.limits.iter().find(|(name, _)| *name == figure.name).map(|(_, limit)| *limit)
     }
 
     fn is_missed(&self, figure: &Figure) -> bool {
@@ -48,8 +48,12 @@ impl Figures {
     pub(super) fn add_lines(&mut self, hosted: &str, native: &str) {
         for (name, value, unit) in lines(hosted) {
             let native = lines(native).find(|(other, ..)| *other == name).map(|(_, value, _)| value);
-            let known =
-                self.limits.iter().map(|(known, _)| *known).find(|known| known.replace(' ', "-") == name);
+            let known = self
+                .arch
+                .limits
+                .iter()
+                .map(|(known, _)| *known)
+                .find(|known| known.replace(' ', "-") == name);
             let name = known.map_or_else(|| name.replace('-', " "), str::to_owned);
             self.add(&name, value, unit, native);
         }
@@ -87,15 +91,21 @@ fn lines(text: &str) -> impl Iterator<Item = (&str, u64, &str)> {
 impl fmt::Display for Figures {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let optional = |number: Option<u64>| number.map_or("-".to_owned(), grouped);
-        writeln!(out, "{:<36} {:>15} {:>15} {:>15}  unit", "figure", "value", "must", "native")?;
+        let [xen, xvisor, kvm] = peers::NAMES;
+        writeln!(
+            out,
+            "{:<36} {:>13} {:>13} {:>13} {xen:>13} {xvisor:>13} {kvm:>13}  unit",
+            "figure", "value", "must", "native"
+        )?;
         for figure in &self.figures {
             let value = grouped(figure.value);
             let limit = optional(self.limit(figure));
             let native = optional(figure.native);
+            let [xen, xvisor, kvm] = peers::of(self.arch, &figure.name).map(optional);
             let remark = if self.is_missed(figure) { "  <-- too much" } else { "" };
             writeln!(
                 out,
-                "{:<36} {value:>15} {limit:>15} {native:>15}  {}{remark}",
+                "{:<36} {value:>13} {limit:>13} {native:>13} {xen:>13} {xvisor:>13} {kvm:>13}  {}{remark}",
                 figure.name, figure.unit
             )?;
         }

@@ -3,6 +3,7 @@
 mod counter;
 mod figures;
 mod memory;
+pub(crate) mod peers;
 mod several;
 
 use std::ffi::OsString;
@@ -34,7 +35,8 @@ exception level.
 It measures: from power-on (without what firmware does first) to the first line and to the prompt; a whole quiet Linux boot to its shell,
 with and without the hypervisor; and what a small guest program (tests/guests) measures with its own
 counter; then what is between CPUs and between guests: interrupts from one vCPU to another, switches, a
-thousand timers, two busy guests on one CPU, sixteen guests' memory. The table shows each figure, what it must be, and the native one beside it.",
+thousand timers, two busy guests on one CPU, sixteen guests' memory. The table shows each figure, what it must be, and beside it the native one
+and what is known of Xen, Xvisor in C and KVM.",
     options: &[
         build::BOARD,
         Opt::value("json", "FILE", "also write a list of name, value, unit and native"),
