@@ -12,6 +12,15 @@ use crate::csr::{get, hstatus, set_bits};
 
 /// In a note: the access is one of a CSR, whose rest is in [`State::step`].
 const CSR: u32 = 1 << 31;
+/// In a note: what follows is packed by [`note`]; without, it is the instruction as `htinst` had it.
+const PACKED: u32 = 1 << 30;
+
+/// LOAD and STORE, without the bit that tells a compressed instruction that stands for one.
+const LOAD: u32 = 0b000_0001;
+const STORE: u32 = 0b010_0001;
+const OPCODE: u32 = 0b111_1101;
+/// What counts of a transformed instruction: offset and address are elsewhere.
+const COUNTS: u32 = 0x01ff_ffff;
 
 /// What a note says of a load or store: register, its kind, log2 of the bytes, length of the instruction.
 const fn note(transfer: Transfer) -> u32 {
@@ -20,7 +29,7 @@ const fn note(transfer: Transfer) -> u32 {
         Register::Sign(gpr) => (1, gpr.index() as u32),
         Register::Float(number) => (2, number as u32),
     };
-    number | kind << 5 | (transfer.size as u32) << 8 | (transfer.length.bytes() as u32) << 12
+    PACKED | number | kind << 5 | (transfer.size as u32) << 8 | (transfer.length.bytes() as u32) << 12
 }
 
 const fn noted(note: u32) -> Transfer {
@@ -55,6 +64,26 @@ pub(super) fn memory(state: &mut State, is_store: bool) -> Option<Exit> {
     let at = get!("htval") << 2 | value & 3;
     state.far = value;
     state.was_write = is_store;
+    // Nearly always it is an integer register, aligned: all is where it is wanted.
+    let word = htinst as u32 & COUNTS;
+    let (kind, size) = (word >> 12 & 7, (word >> 12 & 3) as u8);
+    let place = Place::Memory(Gpa::new(at));
+    if at & ((1 << size) - 1) == 0 {
+        if word & OPCODE == LOAD && !is_store && kind != 7 {
+            return Some(Exit::Read(Read { place, width: width(size), note: word }));
+        }
+        if word & OPCODE == STORE && is_store && kind < 4 {
+            let width = width(size);
+            let value = state.operand(Gpr::new(word >> 20 & 31)) & width.mask();
+            return Some(Exit::Write(Write { place, width, value, note: word }));
+        }
+    }
+    any_other(state, is_store, htinst, at)
+}
+
+/// Floating-point registers, what must be fetched, and what is refused.
+#[cold]
+fn any_other(state: &mut State, is_store: bool, htinst: u64, at: u64) -> Option<Exit> {
     let decoded = match ldst::transformed(htinst) {
         Some(decoded) => decoded,
         // A pseudoinstruction: the guest's own tables lie where no memory is.
@@ -79,6 +108,11 @@ pub(super) fn memory(state: &mut State, is_store: bool) -> Option<Exit> {
         Register::Float(number) => state::float(number),
     };
     Some(Exit::Write(Write { place, width, value: value & width.mask(), note: note(transfer) }))
+}
+
+/// Bytes of the instruction in a note that is not packed.
+const fn length(note: u32) -> u64 {
+    (2 + (note & 2)) as u64
 }
 
 const fn access_fault(is_store: bool) -> u64 {
@@ -217,6 +251,15 @@ pub(super) fn next_step(state: &mut State) -> Option<Exit> {
 #[inline(always)]
 pub(super) fn answer_read(state: &mut State, read: Read, value: Result<u64, GuestFault>) {
     match value {
+        Ok(value) if read.note & (CSR | PACKED) == 0 => {
+            let note = read.note;
+            let unused = 64 - (8 << (note >> 12 & 3));
+            let value = value << unused;
+            let is_signed = note & 4 << 12 == 0;
+            let value = if is_signed { (value as i64 >> unused) as u64 } else { value >> unused };
+            state.set_operand(Gpr::new(note >> 7 & 31), value);
+            state.gprs.pc = state.gprs.pc.wrapping_add(length(note));
+        }
         Ok(value) if read.note & CSR == 0 => {
             let transfer = noted(read.note);
             let value = transfer.extend(value);
@@ -241,6 +284,9 @@ pub(super) fn answer_read(state: &mut State, read: Read, value: Result<u64, Gues
 #[inline(always)]
 pub(super) fn answer_write(state: &mut State, write: Write, done: Result<(), GuestFault>) {
     match done {
+        Ok(()) if write.note & (CSR | PACKED) == 0 => {
+            state.gprs.pc = state.gprs.pc.wrapping_add(length(write.note));
+        }
         Ok(()) if write.note & CSR == 0 => {
             state.gprs.pc = state.gprs.pc.wrapping_add(noted(write.note).length.bytes());
         }

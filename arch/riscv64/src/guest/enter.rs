@@ -19,6 +19,8 @@ pub(crate) struct Gprs {
     pub(crate) sstatus: u64,
     /// Our own stack pointer while the guest runs.
     pub(super) own_stack: u64,
+    /// The address of the block of the CPU that the guest's registers are loaded on, which `tp` holds in our own code.
+    pub(super) own_cpu: u64,
 }
 
 /// Runs the guest until it leaves; says by which `scause`.
@@ -43,7 +45,6 @@ pub(super) unsafe extern "C" fn enter_guest(gprs: *mut Gprs) -> u64 {
         "sd s9, 80(sp)",
         "sd s10, 88(sp)",
         "sd s11, 96(sp)",
-        "sd tp, 104(sp)",
         "sd sp, {own_stack}(a0)",
         "csrw sscratch, a0",
         "ld t0, {pc}(a0)",
@@ -133,7 +134,6 @@ guest_exit:                             # a0 = the guest's registers, its own a0
     sd      t1, {pc}(a0)
     sd      t2, {sstatus}(a0)
     ld      sp, {own_stack}(a0)
-    csrr    a0, scause
     ld      ra, 0(sp)
     ld      s0, 8(sp)
     ld      s1, 16(sp)
@@ -147,10 +147,12 @@ guest_exit:                             # a0 = the guest's registers, its own a0
     ld      s9, 80(sp)
     ld      s10, 88(sp)
     ld      s11, 96(sp)
-    ld      tp, 104(sp)
+    ld      tp, {own_cpu}(a0)
+    csrr    a0, scause
     addi    sp, sp, 112
     ret
 "#,
+    own_cpu = const offset_of!(Gprs, own_cpu),
     own_stack = const offset_of!(Gprs, own_stack),
     pc = const offset_of!(Gprs, pc),
     sstatus = const offset_of!(Gprs, sstatus),

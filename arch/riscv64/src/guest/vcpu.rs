@@ -104,6 +104,7 @@ impl State {
         }
         self.tell_external();
         self.gprs.sstatus = self.gprs.sstatus & !(sstatus::FS | sstatus::VS) | self.units.clean();
+        self.gprs.own_cpu = core::ptr::from_ref(cpu) as u64;
         cpu.loaded.rang.set(false);
         cpu.loaded.put(self);
     }
@@ -253,7 +254,7 @@ impl State {
 
 /// VS mode, at `pc`.
 fn gprs(pc: u64) -> Gprs {
-    Gprs { x: [0; 32], pc, sstatus: sstatus::SPP | sstatus::UXL_64, own_stack: 0 }
+    Gprs { x: [0; 32], pc, sstatus: sstatus::SPP | sstatus::UXL_64, own_stack: 0, own_cpu: 0 }
 }
 
 fn reset_csrs() -> Supervisor {
