@@ -8,6 +8,7 @@ const LISTS: &[List] = &[List::stable("arm64")];
 pub(super) const ARCH: Arch = Arch {
     name: "aarch64",
     target: "aarch64-unknown-none-softfloat",
+    build_flags: &[],
     magic: *b"ARM\x64",
     pe_machine: 0xaa64,
     efi_name: "BOOTAA64.EFI",

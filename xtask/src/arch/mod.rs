@@ -25,6 +25,8 @@ pub(crate) struct Arch {
     pub(crate) name: &'static str,
     /// Rust's target for the hypervisor: one that leaves the guest's floating-point and vector registers alone.
     pub(crate) target: &'static str,
+    /// What the compiler is told beyond `.cargo/config.toml` when a program is built, as opposed to checked.
+    pub(crate) build_flags: &'static [&'static str],
     /// The magic number of a flat kernel, in the header that the architectures share ([`HEADER_MAGIC`]).
     pub(crate) magic: [u8; 4],
     /// What it is called in the header of EFI applications: `IMAGE_FILE_MACHINE_…`.

@@ -114,6 +114,10 @@ fn package(context: &Context, arch: &Arch, profile: Profile, package: &str, bina
     let toolchain = toolchain::prepare(context, arch)?;
     let mut cargo = toolchain.cargo_for_target(context, "build");
     cargo.args(["--package", package]);
+    if !arch.build_flags.is_empty() {
+        // Cargo adds them to those of its own file.
+        cargo.args(["--config", &format!("target.{}.rustflags={:?}", arch.target, arch.build_flags)]);
+    }
     if profile == Profile::Release {
         cargo.arg("--release");
     }
