@@ -8,7 +8,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use arch::{Cpu, CpuId, IrqsOff, LocalIrqs, Machine};
+use arch::{Cpu, CpuId, IrqsOff, LocalIrqs, MAX_CPUS, Machine};
 use atomic::{Arc, AtomicU32, Ordering};
 use host_irq::{BadSpecifier, Chip, Line, Outcome, Trigger};
 use host_mmio::Window;
@@ -84,7 +84,8 @@ fn start(node: &Node<'_>) -> Result<Running, Declined> {
 impl Plic {
     fn new(name: String, registers: Window, lines: u32, harts: Vec<Hart>) -> Self {
         let first = harts.first().map_or(0, |hart| hart.place);
-        let contexts = (0..harts.len()).map(|_| AtomicU32::new(NO_CONTEXT)).collect();
+        // A CPU that did not come up has a number too, so numbers may be higher than there are harts.
+        let contexts = (0..MAX_CPUS).map(|_| AtomicU32::new(NO_CONTEXT)).collect();
         let targets = (0..lines).map(|_| AtomicU32::new(first)).collect();
         Self { name, registers, lines, harts, contexts, targets, enables: Spin::ranked((), Rank::Registers) }
     }
@@ -243,9 +244,7 @@ mod tests {
         let chip = Plic::new("plic".into(), registers.window(), 41, harts);
         let cpu = Machine::id(&IrqsOff::now());
         // On the development machine each test is a processor.
-        if let Some(place) = chip.contexts.get(cpu.0 as usize) {
-            place.store(1, Ordering::Relaxed);
-        }
+        chip.contexts[cpu.0 as usize].store(1, Ordering::Relaxed);
         chip
     }
 
@@ -297,8 +296,8 @@ mod tests {
         chip.contexts[1].store(3, Ordering::Relaxed);
         chip.set_affinity(5, CpuId(1));
         chip.stop_cpu(&masked);
-        // It is refused where the test's number is higher than there are harts.
-        let _ = chip.start_cpu(&masked);
+        // Also where the test's number is higher than there are harts.
+        chip.start_cpu(&masked).unwrap();
         assert_eq!(chip.target(5), Some(3));
         assert_eq!(registers.get(Register::Enable(1, 0).offset()), 0);
     }
