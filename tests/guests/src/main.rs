@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `bench` | [`mod@bench`]: what a guest pays for what the hypervisor does |
 //! | `selfcheck` | [`selfcheck`]: whether the machine is what the manuals say |
+//! | `firmware` | [`selfcheck`]: whether the firmware is; it must not have what `without=` names |
 //! | `mischief=NAME` | [`mischief`]: what no guest should do |
 //!
 //! They run on the guest machines `virt-v8` and `virt64`, and without hypervisor on the machines that these resemble,
@@ -44,11 +45,14 @@ extern "C" fn start(tree: u64, image: u64, image_end: u64) -> ! {
         match word.split_once('=') {
             Some(("mischief", name)) => mischief::run(name),
             None if word == "bench" => bench::run(),
-            None if word == "selfcheck" => selfcheck::run(),
+            None if word == "selfcheck" => selfcheck::run(arch::selfcheck::PARTS),
+            None if word == "firmware" => selfcheck::run(arch::selfcheck::FIRMWARE),
             _ => {}
         }
     }
-    say!("FAIL no program is named: give `bench`, `selfcheck` or `mischief=NAME` as boot argument");
+    say!(
+        "FAIL no program is named: give `bench`, `selfcheck`, `firmware` or `mischief=NAME` as boot argument"
+    );
     say!("mischief: {}", mischief::Names);
     firmware::off()
 }

@@ -55,7 +55,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "boot-command",
         about: "vmm.bootcmd is done before the prompt, each command of it",
-        boards: &["virt-gicv2"],
+        boards: &["virt-gicv2", "qemu-riscv64-virt"],
         machine: |machine| {
             machine.guests.count = 0;
             machine.boot_command = Some("echo first;echo second".to_owned());

@@ -16,7 +16,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "a-thousand-guests",
         about: "creating and destroying a guest 1 000 times leaves the same memory free",
-        boards: &["virt-gicv3"],
+        boards: &["virt-gicv3", "qemu-riscv64-virt"],
         machine: |machine| machine.guests.count = 0,
         script: a_thousand_guests,
     },

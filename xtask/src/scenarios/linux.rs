@@ -28,6 +28,15 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         machine: |machine| machine.guests.count = 2,
         script: two_guests,
     },
+    Scenario {
+        name: "wall-clock",
+        about: "the host's clock sets the wall clock, which has a zone, and which a guest reads",
+        boards: &["virt-gicv3", "qemu-riscv64-virt"],
+        machine: |machine| {
+            machine.words.extend(["-rtc", "base=2024-02-29T22:30:00,clock=vm"].map(str::to_owned));
+        },
+        script: wall_clock,
+    },
     on_host!("linux-on-gicv2", "virt-gicv2", "a host with a GICv2", |_| {}),
     on_host!("linux-on-a53", "virt-gicv3", "cortex-a53", |machine| machine.cpu = Some("cortex-a53".into())),
     on_host!("linux-on-a57", "virt-gicv2", "cortex-a57, GICv2", |machine| machine.cpu =
@@ -46,6 +55,9 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             machine.profile = Some(Profile::Debug);
         }
     ),
+    on_host!("linux-on-rv-debug-build", "qemu-riscv64-virt", "the same on RISC-V", |machine| {
+        machine.profile = Some(Profile::Debug);
+    }),
     on_host!("linux-on-three-banks", "virt-gicv3", "memory in three banks of different sizes", |machine| {
         machine.memory = Some(1024);
         for (bank, size) in ["256M", "128M", "640M"].into_iter().enumerate() {
@@ -56,9 +68,6 @@ pub(super) const SCENARIOS: &[Scenario] = &[
                 format!("node,nodeid={bank},memdev=bank{bank}"),
             ]);
         }
-    }),
-    on_host!("linux-on-rv64", "qemu-riscv64-virt", "a RISC-V CPU that conforms to no profile", |machine| {
-        machine.cpu = Some("rv64".into());
     }),
     on_host!("linux-on-512m", "qemu-riscv64-virt", "512 MiB of memory", |machine| machine.memory = Some(512)),
     on_host!("linux-on-2g", "qemu-riscv64-virt", "2 GiB of memory", |machine| machine.memory = Some(2048)),
@@ -78,6 +87,11 @@ pub(super) fn attach(console: &mut Console, guest: &str) -> Result<()> {
 
 fn to_shell(console: &mut Console) -> Result<()> {
     console.prompt(BOOT)?;
+    shell_and_off(console)
+}
+
+/// The guest comes to its shell, and the machine is switched off.
+pub(super) fn shell_and_off(console: &mut Console) -> Result<()> {
     attach(console, "guest0")?;
     shell(console, "echo six times seven is $((6 * 7))", "is 42")?;
     console.detach()?;
@@ -105,6 +119,18 @@ fn use_shell(console: &mut Console) -> Result<()> {
     shell(console, "sleep 2; echo wo''ken", "woken\n")?;
     console.detach()?;
     console.check("vcpu list", "guest0/vcpu0").map(drop)
+}
+
+fn wall_clock(console: &mut Console) -> Result<()> {
+    console.prompt(BOOT)?;
+    console.check("wallclock get_time", "Thu Feb 29 22:3")?;
+    console.check("wallclock get_timezone", "UTC")?;
+    console.command("wallclock set_timezone +5:30")?;
+    console.check("wallclock get_time", "Fri Mar  1 04:0")?;
+    attach(console, "guest0")?;
+    // What a guest's clock shows is the wall clock's time, in Greenwich.
+    shell(console, "cat /sys/class/rtc/rtc0/date /sys/class/rtc/rtc0/time", "2024-02-29\n")?;
+    console.detach()
 }
 
 fn two_guests(console: &mut Console) -> Result<()> {

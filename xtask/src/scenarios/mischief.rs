@@ -49,7 +49,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "mischief-on-two-cpus",
         about: "what never ends, beside a Linux guest, on a host with two CPUs",
-        boards: &["virt-gicv3"],
+        boards: &["virt-gicv3", "qemu-riscv64-imsic"],
         machine: |machine| {
             quiet(machine);
             machine.cpus = Some(2);
@@ -66,7 +66,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "flooded-log",
         about: "a guest that causes as many log lines as it can, with the log on the console",
-        boards: &["virt-gicv3"],
+        boards: &["virt-gicv3", "qemu-riscv64-virt"],
         machine: |machine| machine.guests.count = 0,
         script: flooded_log,
     },

@@ -10,6 +10,7 @@ mod firmware;
 mod lifecycle;
 mod linux;
 mod mischief;
+mod riscv;
 mod sched;
 mod smp;
 mod start;
@@ -42,6 +43,7 @@ const TABLES: &[&[Scenario]] = &[
     boot::SCENARIOS,
     terminal::SCENARIOS,
     linux::SCENARIOS,
+    riscv::SCENARIOS,
     aia::SCENARIOS,
     lifecycle::SCENARIOS,
     firmware::SCENARIOS,
@@ -50,6 +52,15 @@ const TABLES: &[&[Scenario]] = &[
     sched::SCENARIOS,
     smp::SCENARIOS,
     faults::SCENARIOS,
+];
+
+/// What takes minutes, or differs little from what runs anyway: these run where they are asked for, by `--all`, or
+/// `--only` with the scenario's whole name; and so on boards to which only `--board` takes them.
+const WHEN_ASKED: &[(&str, &str)] = &[
+    ("linux-on-rv64", "qemu-riscv64-aplic"),
+    ("a-thousand-guests", "qemu-riscv64-virt"),
+    ("five-hundred-orders", "qemu-riscv64-virt"),
+    ("sixteen-guests", "qemu-riscv64-virt"),
 ];
 
 /// All scenarios, in the order in which they run.
@@ -63,11 +74,32 @@ pub(crate) struct Case {
     pub(crate) board: Board,
 }
 
+/// Which cases are meant.
+#[derive(Default)]
+pub(crate) struct Wanted<'a> {
+    /// This board alone, with all that runs on its architecture.
+    pub(crate) board: Option<&'a str>,
+    /// Those alone whose name contains one of these.
+    pub(crate) only: Vec<&'a str>,
+    /// Those too that run only when asked for.
+    pub(crate) all: bool,
+}
+
+impl Wanted<'_> {
+    fn wants(&self, case: &Case) -> bool {
+        let name = case.name();
+        let is_named = self.only.is_empty() || self.only.iter().any(|part| name.contains(part));
+        let is_asked = |part: &&str| part.contains(case.scenario.name);
+        is_named && (self.all || !case.runs_when_asked() || self.only.iter().any(is_asked))
+    }
+}
+
 impl Case {
-    /// Every scenario on each of its boards; with `only`, on that board those that run on its architecture.
-    pub(crate) fn all(context: &Context, only: Option<&str>) -> Result<Vec<Self>> {
+    /// Every scenario on each of its boards; where one board is wanted, on that one those that run on its
+    /// architecture.
+    pub(crate) fn all(context: &Context, choice: &Wanted<'_>) -> Result<Vec<Self>> {
         let mut cases = Vec::new();
-        let wanted = only.map(|name| Board::load(context, name)).transpose()?;
+        let wanted = choice.board.map(|name| Board::load(context, name)).transpose()?;
         for scenario in all() {
             let boards = scenario.boards.iter().map(|name| Board::load(context, name));
             let boards: Vec<Board> = boards.collect::<Result<_>>()?;
@@ -79,7 +111,17 @@ impl Case {
                 Some(_) => {}
             }
         }
+        cases.retain(|case| choice.wants(case));
         Ok(cases)
+    }
+
+    /// Whether it is one of those that run only when asked for.
+    pub(crate) fn runs_when_asked(&self) -> bool {
+        let listed = |board: &str| self.scenario.boards.contains(&board);
+        let is_this = |(name, board): &&(&str, &str)| {
+            *name == self.scenario.name && (*board == self.board.name || !listed(&self.board.name))
+        };
+        WHEN_ASKED.iter().any(|row| is_this(&row))
     }
 
     /// The machine that it runs on.
@@ -131,6 +173,32 @@ mod tests {
             boards.dedup();
             assert!(!boards.is_empty() && boards.len() == scenario.boards.len(), "{}", scenario.name);
         }
+    }
+
+    #[test]
+    fn what_runs_when_asked_is_there() {
+        for (name, board) in WHEN_ASKED {
+            let found = all().find(|scenario| scenario.name == *name);
+            assert!(found.is_some_and(|scenario| scenario.boards.contains(board)), "{name}@{board}");
+        }
+    }
+
+    #[test]
+    fn a_long_case_runs_when_its_whole_name_is_given() {
+        let context = Context::new(&crate::args::Parsed::default()).unwrap();
+        let has = |wanted: &Wanted<'_>, name: &str| {
+            Case::all(&context, wanted).unwrap().iter().any(|case| case.name() == name)
+        };
+        let long = "sixteen-guests@qemu-riscv64-virt";
+        let only = |name| Wanted { only: vec![name], ..Wanted::default() };
+        assert!(!has(&Wanted::default(), long) && has(&Wanted::default(), "sixteen-guests"));
+        assert!(!has(&only("guests"), long) && !has(&only("smp-linux"), long));
+        assert!(has(&only("sixteen-guests"), long) && has(&only(long), long));
+        assert!(has(&Wanted { all: true, ..Wanted::default() }, long));
+        let elsewhere = "sixteen-guests@qemu-riscv64-aplic";
+        let board = Some("qemu-riscv64-aplic");
+        assert!(!has(&Wanted { board, ..Wanted::default() }, elsewhere));
+        assert!(has(&Wanted { board, all: true, ..Wanted::default() }, elsewhere));
     }
 
     #[test]

@@ -84,6 +84,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "steal-time",
         about: "a Linux guest sees in /proc/stat what another guest takes from it",
+        // Debian's kernel for riscv64 is built without PARAVIRT.
         boards: &["virt-gicv3"],
         machine: |machine| machine.guests.count = 2,
         script: steal,

@@ -49,6 +49,16 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         },
     },
     Scenario {
+        name: "eight-harts",
+        about: "eight harts, and a guest with as many CPUs",
+        boards: &["qemu-riscv64-imsic", "qemu-riscv64-aplic", "qemu-riscv64-virt"],
+        machine: |machine| {
+            machine.cpus = Some(8);
+            machine.guests.cpus = 8;
+        },
+        script: |console| as_many(console, 8),
+    },
+    Scenario {
         name: "thirty-two-cpus",
         about: "32 host CPUs, and a guest with 32",
         boards: &["virt-gicv3"],
@@ -81,7 +91,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "balance-off",
         about: "with vmm.balance=off they stay where they are put",
-        boards: &["virt-gicv3"],
+        boards: &["virt-gicv3", "qemu-riscv64-virt"],
         machine: |machine| {
             machine.cpus = Some(2);
             machine.guests.cpus = 2;
@@ -92,7 +102,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "five-hundred-orders",
         about: "500 orders to four guests on 4 CPUs, drawn from a seed, end with the memory they began with",
-        boards: &["virt-gicv3"],
+        boards: &["virt-gicv3", "qemu-riscv64-virt"],
         machine: |machine| {
             machine.cpus = Some(4);
             machine.guests.count = 0;
@@ -103,7 +113,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "orders-on-debug-build",
         about: "the hypervisor's own tests and 100 orders, with assertions and lock ranks",
-        boards: &["virt-gicv3"],
+        boards: &["virt-gicv3", "qemu-riscv64-imsic"],
         machine: |machine| {
             machine.cpus = Some(4);
             machine.guests.count = 0;
@@ -115,14 +125,18 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "a-cpu-that-is-not-there",
         about: "a CPU that the host's tree lists and the firmware refuses is named, and the boot goes on",
-        boards: &["virt-gicv3"],
+        boards: &["virt-gicv3", "qemu-riscv64-virt"],
         machine: |machine| {
             machine.cpus = Some(2);
             machine.guests.count = 0;
             machine.change_tree = Some(|tree| {
-                let ghost = "cpu@7 { device_type = \"cpu\"; compatible = \"arm,cortex-a72\"; reg = <7>; \
-                             enable-method = \"psci\"; }; cpu@0 {";
-                tree.replacen("cpu@0 {", ghost, 1)
+                let more = if tree.contains("riscv,isa") {
+                    "compatible = \"riscv\"; riscv,isa = \"rv64imafdch\";"
+                } else {
+                    "compatible = \"arm,cortex-a72\"; enable-method = \"psci\";"
+                };
+                let ghost = format!("cpu@7 {{ device_type = \"cpu\"; reg = <7>; {more} }}; cpu@0 {{");
+                tree.replacen("cpu@0 {", &ghost, 1)
             });
         },
         script: a_cpu_that_is_not_there,
@@ -130,7 +144,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "sixteen-guests",
         about: "16 guests of one CPU on 4 CPUs boot to their shells",
-        boards: &["virt-gicv3"],
+        boards: &["virt-gicv3", "qemu-riscv64-virt"],
         machine: |machine| {
             machine.cpus = Some(4);
             machine.guests.count = 16;

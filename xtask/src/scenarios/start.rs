@@ -21,7 +21,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "started-by-grub",
         about: "EDK2 starts GRUB, and GRUB the image as an EFI application; a guest comes up",
-        boards: &["virt-gicv3"],
+        boards: &["virt-gicv3", "qemu-riscv64-virt"],
         machine: |machine| {
             machine.start = Start::Grub;
             machine.cpu = Some("max".to_owned());

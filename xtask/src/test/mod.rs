@@ -14,7 +14,7 @@ use anyhow::{Result, bail};
 
 use crate::args::{Command, Opt, Parsed};
 use crate::context::Context;
-use crate::scenarios::Case;
+use crate::scenarios::{Case, Wanted};
 
 /// The sub-command.
 pub(crate) const COMMAND: Command = Command {
@@ -45,6 +45,10 @@ It sets up what is missing first, and ends with one line: N passed, N failed.",
         Opt::value("cpu", "MODEL", "another CPU model for the board, where the scenario names none"),
         Opt::value("cpus", "N", "another number of CPUs, where the scenario says none"),
         Opt::value("memory", "SIZE", "another amount of memory, where the scenario says none"),
+        Opt::switch(
+            "all",
+            "those too that take minutes, or differ little from others: else they run\nwhen --only has their whole name",
+        ),
         Opt::switch("list", "list the scenarios"),
         Opt::switch("unit", "only the tests of the crates"),
         Opt::switch("system", "only the scenarios"),
@@ -90,14 +94,16 @@ impl fmt::Display for Tally {
 
 fn run(context: &Context, parsed: &Parsed) -> Result<()> {
     if parsed.flag("list") {
-        for case in Case::all(context, parsed.value("board"))? {
-            println!("{:<22} {}", case.name(), case.scenario.about);
+        for case in Case::all(context, &Wanted { all: true, board: parsed.value("board"), only: Vec::new() })?
+        {
+            let when = if case.runs_when_asked() { " (when asked for)" } else { "" };
+            println!("{:<22} {}{when}", case.name(), case.scenario.about);
         }
         return Ok(());
     }
     let chosen: Vec<&str> = parsed.values("only").collect();
-    let mut cases = Case::all(context, parsed.value("board"))?;
-    cases.retain(|case| chosen.is_empty() || chosen.iter().any(|part| case.name().contains(part)));
+    let wanted = Wanted { board: parsed.value("board"), only: chosen.clone(), all: parsed.flag("all") };
+    let cases = Case::all(context, &wanted)?;
     if cases.is_empty() {
         bail!("no scenario has such a name and board; `cargo xtask test --list` lists them all");
     }

@@ -26,6 +26,9 @@ pub(crate) const PARTS: &[fn(&mut Report)] = &[
     smp::run,
 ];
 
+/// Of the firmware alone.
+pub(crate) const FIRMWARE: &[fn(&mut Report)] = &[calls::run];
+
 /// Takes and ends what an earlier check that failed has left behind, so that it fails alone.
 pub(crate) fn quiet() {
     let gic: Gic = machine().parts.gic;

@@ -3,6 +3,7 @@
 mod accesses;
 mod calls;
 mod devices;
+mod extensions;
 mod faults;
 mod lent;
 mod plic;
@@ -27,6 +28,9 @@ pub(crate) const PARTS: &[fn(&mut Report)] = &[
     units::run,
     smp::run,
 ];
+
+/// Of the firmware alone.
+pub(crate) const FIRMWARE: &[fn(&mut Report)] = &[extensions::run];
 
 /// Takes what an earlier check that failed has left behind, so that it fails alone.
 pub(crate) fn quiet() {

@@ -1,0 +1,258 @@
+//! RISC-V hosts whose harts have more or less than the boards', what their trees may lack, and the SBI: the one
+//! that they have, and the one that guests get.
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::linux::{attach, shell_and_off};
+use super::{BOOT, LINUX, LINUX_UP, SHELL, Scenario, shell};
+use crate::machine::{Machine, TEST_GUEST};
+use crate::test::console::Console;
+
+pub(super) const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "host-without-h",
+        about: "a hart without the H extension: one message that says so, and nothing else",
+        boards: &["qemu-riscv64-virt"],
+        machine: |machine| {
+            cpu(machine, "rv64,h=false");
+            machine.guests.count = 0;
+        },
+        script: |console| {
+            console.expect(
+                "Xvisor: this hart has no hypervisor extension (H): guests can't run, and neither can we.\n",
+                BOOT,
+            )?;
+            ensure!(console.expect("\n", 2).is_err(), "it goes on");
+            Ok(())
+        },
+    },
+    Scenario {
+        name: "host-without-plic",
+        about: "harts have timers and interrupts of their own: without a PLIC only devices are missed, by name",
+        boards: &["qemu-riscv64-virt"],
+        machine: |machine| {
+            machine.guests.count = 0;
+            machine.cpus = Some(2);
+            machine.change_tree = Some(|tree| {
+                tree.replace("riscv,plic0", "acme,plic0").replace("sifive,plic-1.0.0", "acme,plic-1.0.0")
+            });
+        },
+        script: |console| {
+            console
+                .expect("WARNING: /soc/serial@10000000: driver ns16550 waits for /soc/plic@c000000", BOOT)?;
+            console.expect("brought up 2 CPUs", 10)?;
+            console.expect("WARNING: no console: the terminal cannot be used", 10)?;
+            console.prompt(10).map(drop)
+        },
+    },
+    Scenario {
+        name: "linux-on-rv64",
+        about: "harts that conform to no profile, with Sv57's tables",
+        boards: &["qemu-riscv64-virt", "qemu-riscv64-aplic", "qemu-riscv64-imsic"],
+        machine: |machine| cpu(machine, "rv64"),
+        script: |console| with_tables(console, "Sv57, guests Sv57x4"),
+    },
+    Scenario {
+        name: "linux-on-rv-max",
+        about: "everything that QEMU knows",
+        boards: &["qemu-riscv64-virt"],
+        machine: |machine| cpu(machine, "max"),
+        script: |console| with_tables(console, "Sv57, guests Sv57x4"),
+    },
+    Scenario {
+        name: "linux-on-sv39",
+        about: "harts that have no larger tables than Sv39's, for themselves and for guests",
+        boards: &["qemu-riscv64-virt"],
+        machine: |machine| cpu(machine, "rv64,sv48=off,sv57=off"),
+        script: |console| with_tables(console, "Sv39, guests Sv39x4"),
+    },
+    Scenario {
+        name: "linux-on-sv48",
+        about: "harts that have no larger tables than Sv48's",
+        boards: &["qemu-riscv64-virt"],
+        machine: |machine| cpu(machine, "rv64,sv57=off"),
+        script: |console| with_tables(console, "Sv48, guests Sv48x4"),
+    },
+    Scenario {
+        name: "linux-without-sstc",
+        about: "harts without Sstc: alarms by the firmware, of the host and of the guest's two CPUs",
+        boards: &["qemu-riscv64-virt"],
+        machine: |machine| {
+            cpu(machine, "rva23s64,sstc=off");
+            machine.cpus = Some(2);
+            machine.guests.cpus = 2;
+        },
+        script: |console| {
+            console.prompt(BOOT)?;
+            ensure!(!console.command("host cpu info")?.contains("sstc"), "the hart has Sstc");
+            attach(console, "guest0")?;
+            shell(console, "echo so many: $(grep -c sstc /proc/cpuinfo)", "many: 0")?;
+            shell(console, "sleep 1; echo wo''ken on $(nproc)", "woken on 2")?;
+            console.detach()
+        },
+    },
+    Scenario {
+        name: "linux-by-isa-string",
+        about: "a host's tree that tells of the harts' extensions by riscv,isa alone",
+        boards: &["qemu-riscv64-virt"],
+        machine: |machine| {
+            machine.change_tree = Some(|tree| {
+                let is_new =
+                    |line: &&str| !line.contains("riscv,isa-extensions") && !line.contains("riscv,isa-base");
+                tree.lines().filter(is_new).map(|line| format!("{line}\n")).collect()
+            });
+        },
+        script: |console| {
+            console.prompt(BOOT)?;
+            let told = console.command("host cpu info")?;
+            ensure!(told.contains("_sstc_") && told.contains("_svpbmt_"), "extensions are missing:\n{told}");
+            shell_and_off(console)
+        },
+    },
+    Scenario {
+        name: "linux-without-ssaia",
+        about: "interrupt files in a host's tree that says nothing of Ssaia: ours are used, guests get none",
+        boards: &["qemu-riscv64-imsic"],
+        machine: |machine| machine.change_tree = Some(|tree| tree.replace("ssaia", "ssxyz")),
+        script: |console| {
+            console.prompt(BOOT)?;
+            console.command("vfs guest_fdt_load files /guests/virt64-imsic.dtb 2")?;
+            console.check("guest create files", "Ssaia")?;
+            shell_and_off(console)
+        },
+    },
+    Scenario {
+        name: "imsic-guest-refused",
+        about: "a guest with interrupt files is refused in words on a host whose harts have no Ssaia",
+        boards: &["qemu-riscv64-aplic"],
+        machine: |machine| machine.guests.count = 0,
+        script: |console| {
+            console.prompt(BOOT)?;
+            console.command("vfs guest_fdt_load files /guests/virt64-imsic.dtb 2")?;
+            console.check("guest create files", "Ssaia")?;
+            ensure!(!console.command("guest list")?.contains("files"), "it is there");
+            Ok(())
+        },
+    },
+    Scenario {
+        name: "off-by-sbi",
+        about: "a host whose tree has no syscon: reset and power-off by SBI SRST",
+        boards: &["qemu-riscv64-virt", "qemu-riscv64-imsic"],
+        machine: |machine| {
+            machine.guests.count = 0;
+            machine.change_tree = Some(without_driver);
+        },
+        script: |console| {
+            console.prompt(BOOT)?;
+            console.line("reset")?;
+            console.expect("INIT: ", BOOT)?;
+            console.prompt(BOOT)?;
+            console.line("shutdown")?;
+            console.ended(20)
+        },
+    },
+    Scenario {
+        name: "guest-off-by-syscon",
+        about: "a guest without SRST resets itself and switches itself off by the test device",
+        boards: &["qemu-riscv64-virt"],
+        machine: |machine| machine.guests.count = 0,
+        script: guest_off_by_syscon,
+    },
+    Scenario {
+        name: "sbi-withheld",
+        about: "a guest has no extension of the SBI that is withheld from it, and all others",
+        boards: &["qemu-riscv64-virt"],
+        machine: |machine| {
+            machine.guests.count = 0;
+            machine.append = "vmm.loglevel=4".to_owned();
+        },
+        script: sbi_withheld,
+    },
+];
+
+/// The firmware uses the system controller, and we don't.
+fn without_driver(tree: &str) -> String {
+    ["syscon-poweroff", "syscon-reboot"].iter().fold(tree.to_owned(), |tree, name| {
+        let line = format!("compatible = \"{name}\";");
+        tree.replace(&line, &format!("{line} xvisor,passthrough;"))
+    })
+}
+
+fn cpu(machine: &mut Machine, cpu: &str) {
+    machine.cpu = Some(cpu.to_owned());
+}
+
+/// What the hart has is told, and a guest comes up on it.
+fn with_tables(console: &mut Console, tables: &str) -> Result<()> {
+    console.prompt(BOOT)?;
+    console.check("host cpu info", tables)?;
+    shell_and_off(console)
+}
+
+/// Makes the test program's guest `g` (or Linux), without these extensions.
+fn create(console: &mut Console, tree: &str, without: &str, bootargs: &str) -> Result<()> {
+    let names = without.replace(',', " ");
+    let withheld = match names.as_str() {
+        "" => String::new(),
+        names => format!(" \"cpus,xvisor,sbi-without,strings,{names}\""),
+    };
+    console.command(&format!(
+        "vfs guest_fdt_load g /guests/{tree}.dtb 1 \"chosen,bootargs,string,{bootargs}\"{withheld}"
+    ))?;
+    console.check("guest create g", "Created")?;
+    console.check("guest kick g", "Kicked").map(drop)
+}
+
+fn sbi_withheld(console: &mut Console) -> Result<()> {
+    console.prompt(BOOT)?;
+    for without in [
+        "",
+        "time",
+        "ipi",
+        "rfence",
+        "hsm",
+        "srst",
+        "pmu",
+        "dbcn",
+        "susp",
+        "sta",
+        "legacy",
+        "pmu,dbcn,legacy",
+    ] {
+        create(console, TEST_GUEST, without, &format!("firmware without={without}"))?;
+        console.attach("g/uart0")?;
+        let told = console.expect("SELFCHECK done", 60).with_context(|| format!("without {without}"))?;
+        ensure!(!told.contains("FAIL "), "without {without}, the guest is not content:\n{told}");
+        ensure!(told.matches("PASS ").count() > 40, "the guest has checked little:\n{told}");
+        console.detach()?;
+        console.check("guest destroy g", "Destroyed")?;
+    }
+    console.command(&format!(
+        "vfs guest_fdt_load g /guests/{TEST_GUEST}.dtb 1 \"cpus,xvisor,sbi-without,strings,base\""
+    ))?;
+    console.check("guest create g", "\"base\" is always there")?;
+    console.command(&format!(
+        "vfs guest_fdt_load g /guests/{TEST_GUEST}.dtb 1 \"cpus,xvisor,sbi-without,strings,xyz\""
+    ))?;
+    console.check("guest create g", "there is no extension \"xyz\"").map(drop)
+}
+
+fn guest_off_by_syscon(console: &mut Console) -> Result<()> {
+    console.prompt(BOOT)?;
+    let tree = console.arch.guest;
+    create(console, tree, "srst", &format!("console={}", console.arch.console))?;
+    console.attach("g/uart0")?;
+    let up = |console: &mut Console| -> Result<()> {
+        console.expect(LINUX_UP, LINUX)?;
+        console.expect(SHELL, 60).map(drop)
+    };
+    up(console)?;
+    shell(console, "echo found: $(dmesg | grep -c 'SBI SRST extension detected')", "found: 0")?;
+    console.line("reboot")?;
+    console.expect("INFO: g: resets itself\n", 30)?;
+    up(console).context("after the guest's own reboot")?;
+    console.line("poweroff")?;
+    console.expect("INFO: g: switched itself off\n", 30)?;
+    console.detach()?;
+    console.check("guest list", "Halted").map(drop)
+}
