@@ -61,7 +61,11 @@ const WHEN_ASKED: &[(&str, &str)] = &[
     ("a-thousand-guests", "qemu-riscv64-virt"),
     ("five-hundred-orders", "qemu-riscv64-virt"),
     ("sixteen-guests", "qemu-riscv64-virt"),
+    ("thirty-two-cpus", "qemu-riscv64-virt"),
 ];
+
+/// What is about the boards that it names: `--board` takes it to no other.
+const THERE_ALONE: &[&str] = &["host-without-plic", "imsic-guest-refused", "linux-without-ssaia"];
 
 /// All scenarios, in the order in which they run.
 pub(crate) fn all() -> impl Iterator<Item = &'static Scenario> {
@@ -105,7 +109,12 @@ impl Case {
             let boards: Vec<Board> = boards.collect::<Result<_>>()?;
             match &wanted {
                 None => cases.extend(boards.into_iter().map(|board| Self { scenario, board })),
-                Some(wanted) if boards.iter().any(|board| board.arch == wanted.arch) => {
+                Some(wanted)
+                    if boards.iter().any(|board| {
+                        board.name == wanted.name
+                            || board.arch == wanted.arch && !THERE_ALONE.contains(&scenario.name)
+                    }) =>
+                {
                     cases.push(Self { scenario, board: wanted.clone() });
                 }
                 Some(_) => {}
@@ -199,6 +208,17 @@ mod tests {
         let board = Some("qemu-riscv64-aplic");
         assert!(!has(&Wanted { board, ..Wanted::default() }, elsewhere));
         assert!(has(&Wanted { board, all: true, ..Wanted::default() }, elsewhere));
+    }
+
+    #[test]
+    fn what_is_about_a_board_is_there_and_goes_nowhere_else() {
+        let context = Context::new(&crate::args::Parsed::default()).unwrap();
+        let on = |board| Case::all(&context, &Wanted { board: Some(board), ..Wanted::default() }).unwrap();
+        for name in THERE_ALONE {
+            assert!(all().any(|scenario| scenario.name == *name), "{name}");
+        }
+        let has = |cases: &[Case]| cases.iter().any(|case| case.scenario.name == "host-without-plic");
+        assert!(has(&on("qemu-riscv64-virt")) && !has(&on("qemu-riscv64-imsic")));
     }
 
     #[test]

@@ -61,7 +61,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "thirty-two-cpus",
         about: "32 host CPUs, and a guest with 32",
-        boards: &["virt-gicv3"],
+        boards: &["virt-gicv3", "qemu-riscv64-virt"],
         machine: |machine| {
             machine.cpus = Some(32);
             machine.guests.cpus = 32;
@@ -394,7 +394,7 @@ fn number(output: &str, row: &str) -> Result<u64> {
 }
 
 fn sixteen_guests(console: &mut Console) -> Result<()> {
-    console.prompt(BOOT)?;
+    console.prompt(4 * BOOT)?;
     let begun = std::time::Instant::now();
     for guest in 0..16 {
         console.attach(&format!("guest{guest}/uart0"))?;
