@@ -64,6 +64,13 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         script: timer_storm,
     },
     Scenario {
+        name: "guests-in-turns",
+        about: "a guest that naps, beside one that never stops leaving and is interrupted while it is being answered",
+        boards: &["virt-gicv3", "qemu-riscv64-virt"],
+        machine: quiet,
+        script: in_turns,
+    },
+    Scenario {
         name: "flooded-log",
         about: "a guest that causes as many log lines as it can, with the log on the console",
         boards: &["virt-gicv3", "qemu-riscv64-virt"],
@@ -155,6 +162,21 @@ fn misbehave(console: &mut Console, mischief: &str, end: bool) -> Result<()> {
     console.command("guest destroy bad")?;
     ensure!(!console.command("guest list")?.contains("bad"), "the destroyed guest is still there");
     Ok(())
+}
+
+/// A thread that answers its guest is interrupted, another one's guest runs and waits, and the first thread goes on
+/// where it was: in the hypervisor, not in the guest that ran last.
+fn in_turns(console: &mut Console) -> Result<()> {
+    linux(console)?;
+    start(console, "flood")?;
+    console.check("vcpu set_time_slice bad/vcpu0 1ms", "1 ms set")?;
+    console.attach("guest0/uart0")?;
+    console.send("\r")?;
+    console.expect(SHELL, 60)?;
+    let naps = "i=0; while [ $i -lt 300 ]; do sleep 0.002; i=$((i + 1)); done; echo $i naps";
+    shell(console, naps, "300 naps")?;
+    console.detach()?;
+    console.command("guest destroy bad").map(drop)
 }
 
 fn flooded_log(console: &mut Console) -> Result<()> {

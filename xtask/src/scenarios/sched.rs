@@ -11,21 +11,21 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "sched-share",
         about: "vmm.sched=share: weights and caps of two guests that never wait are kept",
-        boards: &["virt-gicv3"],
+        boards: &["virt-gicv3", "qemu-riscv64-virt"],
         machine: |machine| two_spinning(machine, "share"),
         script: share,
     },
     Scenario {
         name: "sched-deadline",
         about: "vmm.sched=deadline: budgets are kept, and what can't be admitted is refused",
-        boards: &["virt-gicv3"],
+        boards: &["virt-gicv3", "qemu-riscv64-virt"],
         machine: |machine| two_spinning(machine, "deadline"),
         script: deadline,
     },
     Scenario {
         name: "sched-partition",
         about: "vmm.sched=partition: a CPU takes one vCPU, and refuses a second one",
-        boards: &["virt-gicv3"],
+        boards: &["virt-gicv3", "qemu-riscv64-virt"],
         machine: |machine| {
             two_spinning(machine, "partition");
             machine.guests.count = 0;
@@ -35,7 +35,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "vcpu-monitor",
         about: "vcpu monitor, vcpu dumpstat and host sched show what runs",
-        boards: &["virt-gicv3"],
+        boards: &["virt-gicv3", "qemu-riscv64-virt"],
         machine: |machine| two_spinning(machine, "monotonic"),
         script: monitor,
     },
