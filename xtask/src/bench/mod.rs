@@ -39,12 +39,21 @@ thousand timers, two busy guests on one CPU, sixteen guests' memory. The table s
 and what is known of Xen, Xvisor in C and KVM.",
     options: &[
         build::BOARD,
+        Opt::value(
+            "only",
+            "NAME",
+            "measure only this; may be given several times: power-on, memory, program, between-cpus, switch, \
+             timers, linux, linux-share",
+        ),
         Opt::value("json", "FILE", "also write a list of name, value, unit and native"),
         Opt::switch("strict", "fail if a figure is not what it must be"),
         Opt::value("patience", "N", "wait N times as long, on a slow machine (1)"),
     ],
     operands: "",
-    examples: &[("cargo xtask bench --json figures.json", "the table, and the list for other programs")],
+    examples: &[
+        ("cargo xtask bench --json figures.json", "the table, and the list for other programs"),
+        ("cargo xtask bench --only program", "in half a minute: exits, a character, a timer"),
+    ],
     run,
 };
 
@@ -77,7 +86,34 @@ struct Bench<'a> {
     patience: u32,
 }
 
+/// What `--only` names, in this order.
+type Phase = fn(&Bench<'_>, &mut Figures) -> Result<()>;
+const PHASES: &[(&str, Phase)] = &[
+    ("power-on", |bench, figures| bench.power_on(figures)),
+    ("memory", |bench, figures| bench.memory(figures)),
+    ("program", |bench, figures| bench.program(figures)),
+    ("between-cpus", |bench, figures| bench.between_cpus(figures)),
+    ("switch", |bench, figures| bench.switch(figures)),
+    ("timers", |bench, figures| bench.timers(figures)),
+    ("linux", |bench, figures| bench.linux(figures)),
+    ("linux-share", |bench, figures| bench.linux_share(figures)),
+];
+
+/// Those for which there must be our own program for guests.
+const NEED_TEST_GUEST: &[&str] = &["program", "between-cpus", "switch"];
+
+/// The phases that are asked for.
+fn chosen<'a>(names: &[&str]) -> Result<Vec<&'a (&'static str, Phase)>> {
+    let known = |name: &&str| PHASES.iter().any(|(phase, _)| phase == name);
+    if let Some(name) = names.iter().find(|name| !known(name)) {
+        let all: Vec<&str> = PHASES.iter().map(|(phase, _)| *phase).collect();
+        bail!("--only {name}: not one of {}", all.join(", "));
+    }
+    Ok(PHASES.iter().filter(|(phase, _)| names.is_empty() || names.contains(phase)).collect())
+}
+
 fn run(context: &Context, parsed: &Parsed) -> Result<()> {
+    let chosen = chosen(&parsed.values("only").collect::<Vec<_>>())?;
     let board = match build::board(context, parsed)? {
         Some(board) => board,
         None => Board::load(context, arch::DEFAULT.board)?,
@@ -94,18 +130,13 @@ fn run(context: &Context, parsed: &Parsed) -> Result<()> {
     let bench = Bench { context, board, counter, image, test_guest, patience };
     let mut figures = Figures::new(bench.board.arch);
     figures.add("image file", std::fs::metadata(&bench.image)?.len(), "bytes", None);
-    bench.power_on(&mut figures)?;
-    bench.memory(&mut figures)?;
-    if has_test_guest {
-        bench.program(&mut figures)?;
-        bench.between_cpus(&mut figures)?;
-        bench.switch(&mut figures)?;
-        bench.timers(&mut figures)?;
-    } else {
-        eprintln!("there is no {TEST_GUEST} for {} yet: what it measures is left out", bench.board.arch.name);
+    for (name, phase) in chosen {
+        if has_test_guest || !NEED_TEST_GUEST.contains(name) {
+            phase(&bench, &mut figures)?;
+        } else {
+            eprintln!("there is no {TEST_GUEST} for {} yet: {name} is left out", bench.board.arch.name);
+        }
     }
-    bench.linux(&mut figures)?;
-    bench.linux_share(&mut figures)?;
     print!("{figures}");
     if let Some(file) = parsed.value("json") {
         write(Path::new(file), figures.json().as_bytes())?;
