@@ -6,10 +6,15 @@ use super::{BOOT, LINUX, LINUX_UP, SHELL, Scenario, shell};
 use crate::build::Profile;
 use crate::test::console::Console;
 
+const RISCV: [&str; 3] = ["qemu-riscv64-virt", "qemu-riscv64-aplic", "qemu-riscv64-imsic"];
+
 /// A scenario that boots Linux to its shell on a host of some kind.
 macro_rules! on_host {
     ($name:literal, $board:literal, $about:literal, $machine:expr) => {
-        Scenario { name: $name, about: $about, boards: &[$board], machine: $machine, script: to_shell }
+        on_host!($name, [$board], $about, $machine)
+    };
+    ($name:literal, $boards:expr, $about:literal, $machine:expr) => {
+        Scenario { name: $name, about: $about, boards: &$boards, machine: $machine, script: to_shell }
     };
 }
 
@@ -69,8 +74,8 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             ]);
         }
     }),
-    on_host!("linux-on-512m", "qemu-riscv64-virt", "512 MiB of memory", |machine| machine.memory = Some(512)),
-    on_host!("linux-on-2g", "qemu-riscv64-virt", "2 GiB of memory", |machine| machine.memory = Some(2048)),
+    on_host!("linux-on-512m", RISCV, "512 MiB of memory", |machine| machine.memory = Some(512)),
+    on_host!("linux-on-2g", RISCV, "2 GiB of memory", |machine| machine.memory = Some(2048)),
     on_host!("linux-on-zcu102", "zcu102", "another board: Cadence UART, memory in two banks", |_| {}),
 ];
 

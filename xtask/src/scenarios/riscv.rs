@@ -105,7 +105,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         script: |console| {
             console.prompt(BOOT)?;
             let told = console.command("host cpu info")?;
-            ensure!(told.contains("_sstc_") && told.contains("_svpbmt_"), "extensions are missing:\n{told}");
+            ensure!(told.contains("_sstc_") && told.contains("_zicntr_"), "extensions are missing:\n{told}");
             shell_and_off(console)
         },
     },
