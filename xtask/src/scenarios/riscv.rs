@@ -1,7 +1,7 @@
 //! RISC-V hosts whose harts have more or less than the boards', what their trees may lack, and the SBI: the one
 //! that they have, and the one that guests get.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use super::linux::{attach, shell_and_off};
 use super::{BOOT, LINUX, LINUX_UP, SHELL, Scenario, shell};
@@ -254,5 +254,12 @@ fn guest_off_by_syscon(console: &mut Console) -> Result<()> {
     console.line("poweroff")?;
     console.expect("INFO: g: switched itself off\n", 30)?;
     console.detach()?;
-    console.check("guest list", "Halted").map(drop)
+    // It says so before it is.
+    for _ in 0..20 {
+        if console.command("guest list")?.contains("Halted") {
+            return Ok(());
+        }
+        console.command("sleep msecs 500")?;
+    }
+    bail!("the guest is not halted:\n{}", console.command("guest list")?)
 }

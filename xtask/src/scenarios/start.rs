@@ -70,6 +70,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
 
 fn efi(machine: &mut Machine) {
     machine.start = Start::Efi;
+    machine.memory = Some(1024);
     machine.guests.count = 0;
 }
 
