@@ -30,7 +30,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         name: "two-guests",
         about: "two guests on one CPU, each with its own console",
         boards: &["virt-gicv3", "qemu-riscv64-virt"],
-        machine: |machine| machine.guests.count = 2,
+        machine: |machine| {
+            machine.guests.count = 2;
+            machine.memory = Some(1024);
+        },
         script: two_guests,
     },
     Scenario {

@@ -79,13 +79,16 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     },
 ];
 
-/// Log lines stay off the console: they would stand in the middle of what the guests print.
+/// Log lines stay off the console: they would stand in the middle of what the guests print. There is memory for two
+/// guests.
 fn quiet(machine: &mut Machine) {
+    machine.memory = Some(1024);
     machine.append = "vmm.loglevel=4".to_owned();
 }
 
 fn selfcheck_machine(machine: &mut Machine) {
     quiet(machine);
+    machine.memory = None;
     machine.guests.tree = TEST_GUEST.to_owned();
     machine.guests.append = Some("selfcheck".to_owned());
     machine.guests.cpus = 2;

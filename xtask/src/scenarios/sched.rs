@@ -317,12 +317,7 @@ fn idle_guest(console: &mut Console) -> Result<()> {
 
 fn tickless(console: &mut Console) -> Result<()> {
     console.prompt(BOOT)?;
-    let rang = |console: &mut Console| -> Result<u64> {
-        let output = console.command("host irq stats")?;
-        let lines = output.lines().filter(|line| line.contains("timer"));
-        let counts = lines.filter_map(|line| line.split_whitespace().last()?.parse::<u64>().ok());
-        Ok(counts.sum())
-    };
+    let rang = |console: &mut Console| Ok::<u64, anyhow::Error>(timer_interrupts(console)?.iter().sum());
     let before = rang(console)?;
     console.slow_command("sleep secs 4", 30)?;
     let after = rang(console)?;
