@@ -214,3 +214,6 @@ impl<R: GuestRegime> Drop for GuestMap<R> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
