@@ -12,7 +12,7 @@ use alloc::format;
 use alloc::string::ToString;
 use core::fmt::Write;
 
-use arch::{CpuId, Machine, Processors};
+use arch::{CpuId, IrqsOff, LocalIrqs, Machine, Processors};
 
 use crate::{Args, Command, Failed, Form, Session, tree};
 
@@ -54,6 +54,7 @@ fn info(session: &mut Session<'_>, _: &Args<'_>) -> Result<(), Failed> {
     line(session, "Host Name", model)?;
     line(session, "Boot CPU Hardware ID", format!("{boot:#x}"))?;
     line(session, "Total Online CPUs", cpus::count())?;
+    line(session, "Interrupts between CPUs", Machine::ipis(&IrqsOff::now()))?;
     line(session, "Total RAM", format!("{} MB", memory.total_frames >> (20 - addr::PAGE_SHIFT)))?;
     line(session, "Free RAM", format!("{} MB", memory.free_frames >> (20 - addr::PAGE_SHIFT)))
 }

@@ -58,6 +58,7 @@ const RISCV: &[&Driver] = &[
     &irqchip::imsic::DRIVER,
     &irqchip::plic::DRIVER,
     &irqchip::riscv_intc::DRIVER,
+    &irqchip::sswi::DRIVER,
     &clock::riscv_timer::DRIVER,
 ];
 

@@ -4,7 +4,7 @@
  * the levels that they are like: M as EL3, HS as EL2, VS and VU as EL1 and EL0; without hypervisor
  * (native=on) S and U as EL1 and EL0.
  *
- *   -plugin elcount.so,out=FILE[,uart=ADDRESS,marks=FILE][,native=on]
+ *   -plugin elcount.so,out=FILE[,uart=ADDRESS,marks=FILE][,ipis=ADDRESS][,native=on]
  *
  * The counts are written to FILE when the machine ends, and whenever what is written to the UART's
  * data register at ADDRESS ends with one of the lines of the file of marks:
@@ -15,7 +15,7 @@
  *   END  <characters written>       <EL0> <EL1> <EL2> <EL3> <entries to EL2>
  *
  * Each line ends with one number more: how many instructions EL2 executes, as a median, after it has sent an
- * interrupt to other CPUs (a write of ICC_SGI1R_EL1) and before its guest goes on. The receiver does not wait
+ * interrupt to other CPUs (a write of ICC_SGI1R_EL1, or a store into the page of the ACLINT's SSWI at ADDRESS) and before its guest goes on. The receiver does not wait
  * for these, but with -icount they come before the receiver's.
  *
  * An empty line of the file stands for the first end of a line. What firmware writes first does not count.
@@ -113,6 +113,7 @@ static struct cpu {
 
 static FILE *out;
 static uint64_t uart;
+static uint64_t ipis;
 static char marks[MOST_MARKS][LONGEST];
 static bool reached[MOST_MARKS];
 static int mark_count;
@@ -254,9 +255,12 @@ static void on_store(unsigned int vcpu, uint32_t info, uint64_t vaddr, void *dat
 	/* Nor is anything of interest that firmware prints before the hypervisor begins. */
 	if (!begun && !native)
 		return;
-	if (!address || !qemu_plugin_hwaddr_is_io(address) || qemu_plugin_hwaddr_phys_addr(address) != uart)
+	if (!address || !qemu_plugin_hwaddr_is_io(address))
 		return;
-	(void)vcpu;
+	if (ipis && qemu_plugin_hwaddr_phys_addr(address) >> 12 == ipis >> 12)
+		on_send(vcpu, NULL);
+	if (qemu_plugin_hwaddr_phys_addr(address) != uart)
+		return;
 	letter = (char)qemu_plugin_mem_get_value(info).data.u8;
 	memmove(written, written + 1, LONGEST - 2);
 	written[LONGEST - 2] = letter;
@@ -346,6 +350,8 @@ EXPORT int qemu_plugin_install(plugin_id id, const void *info, int count, char *
 			out = fopen(value, "w");
 		else if (strncmp(words[index], "uart=", 5) == 0)
 			uart = strtoull(value, NULL, 0);
+		else if (strncmp(words[index], "ipis=", 5) == 0)
+			ipis = strtoull(value, NULL, 0);
 		else if (strcmp(words[index], "native=on") == 0)
 			native = true;
 		else if (strncmp(words[index], "marks=", 6) != 0 || !read_marks(value))

@@ -3,7 +3,7 @@
 
 use addr::{Hpa, Span};
 use alloc::vec::Vec;
-use arch::{Boot, Cpu, IrqsOff, Machine, StartInfo, Virt};
+use arch::{Boot, Cpu, IrqsOff, LocalIrqs, Machine, StartInfo, Virt};
 use drivers::Stage;
 use fdt::{Early, Region, Tree};
 
@@ -40,7 +40,7 @@ fn start(info: StartInfo) -> Result<(), Wrong> {
     Machine::on_interrupt(host_irq::entry);
     host_log::init!("hypervisor threads");
     host_thread::start().map_err(wrong("the first thread"))?;
-    Machine::enable(&IrqsOff::now())
+    <Machine as Virt>::enable(&IrqsOff::now())
         .map_err(|arch::NoVirt(why)| alloc::format!("guests cannot run here: {why}"))?;
 
     host_log::init!("device driver framework");
@@ -71,7 +71,8 @@ fn start(info: StartInfo) -> Result<(), Wrong> {
 /// Brings the other CPUs up; what does not come is named, and the boot goes on.
 fn start_cpus(tree: &Tree) {
     let count = drivers::cpus::start(tree);
-    host_log::init!("brought up {count} CPU{}", if count == 1 { "" } else { "s" });
+    let ipis = Machine::ipis(&IrqsOff::now());
+    host_log::init!("brought up {count} CPU{}; IPIs by {ipis}", if count == 1 { "" } else { "s" });
 }
 
 /// What the terminal shows before its first prompt.

@@ -1,6 +1,6 @@
 //! The GICv3 CPU interface, through system registers (IHI 0069, chapter 12.2).
 
-use arch_api::{IrqsOff, LocalIrqs};
+use arch_api::{CpuId, IrqsOff, LocalIrqs};
 
 use crate::Aarch64;
 use crate::registers::{get, isb, set};
@@ -12,7 +12,7 @@ const FIRST_LPI: u32 = 8192;
 /// What the processor answers when no interrupt is pending.
 pub(crate) const NONE: u32 = 1023;
 /// The SGI that calls a processor out of its guest.
-const CALL: u8 = 1;
+pub(crate) const CALL: u8 = 1;
 /// ICC_SRE_EL2: system registers at EL2, no bypass, and EL1 may use its own.
 const SRE_ENABLE: u64 = 0b1111;
 /// ICC_CTLR_EL1.EOImode: "end" drops the priority, "deactivate" is apart.
@@ -42,12 +42,6 @@ pub(crate) fn end_call(taken: u32) -> bool {
         }
     }
     is_call
-}
-
-/// Calls a processor, a [`target`], out of its guest.
-#[inline]
-pub(crate) fn call(_masked: &IrqsOff<Aarch64>, target: u64) {
-    send_to(target, CALL);
 }
 
 /// What of ICC_SGI1R_EL1 means the processor with this hardware id: Aff3, Aff2, Aff1, range and target list.
@@ -117,8 +111,10 @@ impl LocalIrqs for Aarch64 {
     }
 
     #[inline]
-    fn send(_masked: &IrqsOff<Self>, hardware_id: u64, number: u8) {
-        send_to(target(hardware_id), number);
+    fn send(_masked: &IrqsOff<Self>, cpu: CpuId, number: u8) {
+        if let Some(block) = crate::cpu::BLOCKS.get(cpu.0 as usize) {
+            send_to(block.target.get(), number);
+        }
     }
 
     fn hardware_id(_masked: &IrqsOff<Self>) -> u64 {

@@ -252,16 +252,24 @@ pub trait LocalIrqs: Cpu {
     /// do this (the GIC's).
     fn set_enabled(_masked: &IrqsOff<Self>, _irq: u32, _on: bool) {}
     /// From now on messages of devices come to the asking CPU by its own file of interrupts (IMSIC), which
-    /// has identities up to `highest`.
-    fn take_messages(_masked: &IrqsOff<Self>, _highest: u32) {}
+    /// has identities up to `highest`. The highest one is for [`LocalIrqs::send`], which writes it to the file's page,
+    /// mapped at `page` for good.
+    fn take_messages(_masked: &IrqsOff<Self>, _highest: u32, _page: usize) {}
+    /// [`LocalIrqs::send`] interrupts the asking CPU from now on by storing 1 to the register that is mapped at
+    /// `register` for good (ACLINT SSWI), unless the CPU takes messages. No other value is ever stored there.
+    fn take_stores(_masked: &IrqsOff<Self>, _register: usize) {}
+    /// By what the asking CPU is interrupted by others; for people.
+    fn ipis(_masked: &IrqsOff<Self>) -> &'static str {
+        "interrupt controller"
+    }
     /// Takes the most urgent pending interrupt; `None` when there is none.
     fn claim(masked: &IrqsOff<Self>) -> Option<u32>;
     /// Lets lower priorities come again. The interrupt stays active until [`LocalIrqs::deactivate`].
     fn drop_priority(masked: &IrqsOff<Self>, irq: u32);
     /// Ends the interrupt.
     fn deactivate(masked: &IrqsOff<Self>, irq: u32);
-    /// Sends inter-processor interrupt `number` (0 to 15) to the CPU with this hardware id.
-    fn send(masked: &IrqsOff<Self>, hardware_id: u64, number: u8);
+    /// Sends inter-processor interrupt `number` (0 to 15) to a CPU. What was stored before is seen by who takes it.
+    fn send(masked: &IrqsOff<Self>, cpu: CpuId, number: u8);
     /// The asking CPU's hardware id (MPIDR affinity fields on Arm, the hart id on RISC-V).
     fn hardware_id(masked: &IrqsOff<Self>) -> u64;
 }

@@ -256,10 +256,8 @@ impl LocalIrqs for Hosted {
         let was_active = lock(&here().lines.state).active.remove(&irq);
         assert!(was_active, "interrupt {irq} is not active, and was deactivated");
     }
-    fn send(_: &IrqsOff<Self>, hardware_id: u64, number: u8) {
-        if let Ok(id) = u32::try_from(hardware_id) {
-            raise_on(CpuId(id), u32::from(number));
-        }
+    fn send(_: &IrqsOff<Self>, cpu: CpuId, number: u8) {
+        raise_on(cpu, u32::from(number));
     }
     fn hardware_id(_: &IrqsOff<Self>) -> u64 {
         u64::from(here().id.0)

@@ -79,7 +79,7 @@ fn interrupts_come_in_the_order_of_their_numbers_when_they_are_unmasked() {
     let masked = IrqsOff::<Hosted>::now();
     irq::raise(41);
     irq::raise(33);
-    Hosted::send(&masked, Hosted::hardware_id(&masked), 3);
+    Hosted::send(&masked, Hosted::id(&masked), 3);
     drop(masked);
     assert_eq!(taken(), [3, 33, 41]);
 }

@@ -130,7 +130,7 @@ impl Aplic {
     fn highest(&self) -> u32 {
         match &self.way {
             Way::Direct(_) => u32::MAX - 1,
-            Way::Messages(imsic) => imsic.highest,
+            Way::Messages(imsic) => imsic.highest_of_devices(),
         }
     }
 
@@ -279,7 +279,7 @@ impl Chip for Aplic {
                 self.write(Register::IThreshold(place), 0);
                 self.write(Register::IDelivery(place), 1);
             }
-            Way::Messages(imsic) => imsic.start_cpu(masked),
+            Way::Messages(imsic) => imsic.start_cpu(masked)?,
         }
         Ok(())
     }
@@ -296,6 +296,7 @@ mod tests {
     use alloc::vec;
 
     use host_mmio::fake::Registers;
+    use isa_aia::imsic::Layout;
 
     use super::*;
 
@@ -331,7 +332,7 @@ mod tests {
     #[test]
     fn a_source_sends_its_number_and_is_looked_at_again_when_it_is_over() {
         let registers = Registers::new(0x8000);
-        let imsic = Arc::new(Imsic { harts: vec![own()], highest: 63 });
+        let imsic = Arc::new(Imsic::new(vec![own()], 63, Layout::for_harts(1), vec![]));
         let chip = Aplic::new("aplic".into(), registers.window(), 97, Way::Messages(imsic));
         chip.set_affinity(10, CpuId(0));
         for source in &chip.sources {
@@ -345,7 +346,11 @@ mod tests {
         chip.switch_on();
         let on = u64::from(domaincfg::IE | domaincfg::DM);
         assert_eq!(registers.get(Register::DomainCfg.offset()), on);
-        assert_eq!(chip.translate(&[64, 4]), Err(BadSpecifier), "it is no identity");
-        assert_eq!(chip.translate(&[63, 1]), Ok((63, Trigger::EdgeRising)));
+        assert_eq!(
+            chip.translate(&[63, 4]),
+            Err(BadSpecifier),
+            "it is the identity by which CPUs interrupt each other"
+        );
+        assert_eq!(chip.translate(&[62, 1]), Ok((62, Trigger::EdgeRising)));
     }
 }

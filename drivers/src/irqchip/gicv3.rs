@@ -6,7 +6,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use arch::{Cpu, CpuId, IrqsOff, LocalIrqs, Machine, Processors, Virt, VirtualInterface};
+use arch::{Cpu, CpuId, IrqsOff, LocalIrqs, Machine, Virt, VirtualInterface};
 use atomic::Arc;
 use host_irq::{BadSpecifier, Chip, Line, Trigger};
 use host_mmio::Window;
@@ -292,9 +292,7 @@ impl Chip for Gicv3 {
 
     #[inline]
     fn send_ipi(&self, masked: &IrqsOff, cpu: CpuId) {
-        if let Some(hardware_id) = Machine::hardware_id_of(cpu) {
-            Machine::send(masked, hardware_id, IPI);
-        }
+        Machine::send(masked, cpu, IPI);
     }
 }
 

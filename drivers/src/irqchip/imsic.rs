@@ -3,10 +3,13 @@
 //! there are. Its messages come as lines of the hart's own controller.
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
 
+use addr::Hpa;
 use arch::{IrqsOff, LocalIrqs, Machine};
 use atomic::Arc;
+use host_mmio::Window;
 use host_sync::Spin;
 use isa_aia::imsic::{Layout, MAX_IDENTITIES};
 use isa_rv::local;
@@ -20,9 +23,12 @@ pub(crate) const DRIVER: Driver =
 /// The supervisors' files.
 pub(super) struct Imsic {
     /// By hart: the place among the files, which is the index by which an APLIC reaches it (AIA, 4.9.1).
-    pub(super) harts: Vec<Hart>,
-    /// The highest identity.
-    pub(super) highest: u32,
+    harts: Vec<Hart>,
+    /// The highest identity; it is for interrupts between CPUs.
+    highest: u32,
+    /// Where the files are, for good: CPUs always need to reach each other.
+    windows: Vec<Window>,
+    layout: Layout,
 }
 
 /// By the phandle of the node: for those whose `msi-parent` it is.
@@ -40,9 +46,9 @@ fn start(node: &Node<'_>) -> Result<Running, Declined> {
     // The hart's own controller comes first: messages are lines of it.
     harts::own_line(node, isa_plic::SUPERVISOR_EXTERNAL)?;
     let highest = node.u32("riscv,num-ids")?;
-    if highest == 0 || highest >= MAX_IDENTITIES {
+    if highest < 2 || highest >= MAX_IDENTITIES {
         return Err(Declined::Broken(alloc::format!(
-            "property \"riscv,num-ids\": {highest} is not in 1 to 2047"
+            "property \"riscv,num-ids\": {highest} is not in 2 to 2047"
         )));
     }
     let usual = Layout::for_harts(u32::try_from(harts.len()).unwrap_or(u32::MAX));
@@ -55,8 +61,9 @@ fn start(node: &Node<'_>) -> Result<Running, Declined> {
     if !layout.is_possible() {
         return Err(Declined::broken("properties \"riscv,…-index-bits\" overlap"));
     }
-    let imsic = Arc::new(Imsic { harts, highest });
-    imsic.start_cpu(&IrqsOff::now());
+    let windows = (0..node.reg()?.len()).map(|index| node.window(index)).collect::<Result<_, _>>()?;
+    let imsic = Arc::new(Imsic::new(harts, highest, layout, windows));
+    imsic.start_cpu(&IrqsOff::now()).map_err(Declined::Broken)?;
     FOUND.lock().push((phandle, imsic));
     Ok(Box::new(Started(phandle)))
 }
@@ -81,16 +88,63 @@ pub(super) fn is_parent_ours(node: &Node<'_>) -> Result<bool, Declined> {
 }
 
 impl Imsic {
+    pub(super) const fn new(harts: Vec<Hart>, highest: u32, layout: Layout, windows: Vec<Window>) -> Self {
+        Self { harts, highest, windows, layout }
+    }
+
     /// The asking CPU takes messages: every identity, since none is sent that nobody asked for.
-    pub(super) fn start_cpu(&self, masked: &IrqsOff) {
-        Machine::take_messages(masked, self.highest);
+    ///
+    /// # Errors
+    /// The files lack that of this hart.
+    pub(super) fn start_cpu(&self, masked: &IrqsOff) -> Result<(), String> {
+        let hart = Machine::hardware_id(masked);
+        let page = self.page(hart).ok_or_else(|| alloc::format!("hart {hart} has no interrupt file"))?;
+        Machine::take_messages(masked, self.highest, page);
         for identity in 1..=self.highest {
             Machine::set_enabled(masked, local::message(identity), true);
         }
+        Ok(())
+    }
+
+    /// Where a hart's own file is mapped.
+    fn page(&self, hart: u64) -> Option<usize> {
+        let base = self.windows.iter().map(|window| window.span().base().get()).min()?;
+        // What tells files apart is zero in the address of the first one (AIA, 3.6).
+        let at = Hpa::new(base + self.layout.offset(self.place(hart)?, 0));
+        let window = self.windows.iter().find(|window| window.span().contains(at))?;
+        Some(window.address() + (at.get() - window.span().base().get()) as usize)
+    }
+
+    /// The highest identity that devices may send.
+    pub(super) const fn highest_of_devices(&self) -> u32 {
+        self.highest - 1
     }
 
     /// The place of a hart among the files.
     pub(super) fn place(&self, hart: u64) -> Option<u32> {
         self.harts.iter().find(|known| known.id == hart).map(|known| known.place)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use host_mmio::fake::Registers;
+
+    use super::*;
+
+    #[test]
+    fn the_file_of_a_hart_is_behind_those_of_the_guests_of_the_one_before() {
+        let registers = Registers::new(0x8000);
+        let harts = vec![Hart { id: 4, place: 0 }, Hart { id: 2, place: 1 }, Hart { id: 3, place: 2 }];
+        let layout = Layout { guest_bits: 2, ..Layout::for_harts(3) };
+        let window = registers.window();
+        let base = window.address();
+        let imsic = Imsic::new(harts, 255, layout, vec![window]);
+        let page = |hart| imsic.page(hart).map(|at| at - base);
+        assert_eq!([page(4), page(2)], [Some(0), Some(0x4000)]);
+        assert_eq!([page(3), page(1)], [None, None], "one is outside of the registers, one has none");
+        assert_eq!(imsic.highest_of_devices(), 254);
     }
 }

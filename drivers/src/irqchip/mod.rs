@@ -8,6 +8,7 @@ mod harts;
 pub(crate) mod imsic;
 pub(crate) mod plic;
 pub(crate) mod riscv_intc;
+pub(crate) mod sswi;
 
 use alloc::boxed::Box;
 

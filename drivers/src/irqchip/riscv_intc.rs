@@ -7,7 +7,7 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 
-use arch::{CpuId, IrqsOff, LocalIrqs, Machine, Processors};
+use arch::{CpuId, IrqsOff, LocalIrqs, Machine};
 use atomic::Arc;
 use host_irq::{BadSpecifier, Chip, Trigger};
 use isa_rv::local;
@@ -82,14 +82,14 @@ impl Chip for Intc {
     }
     fn start_cpu(&self, masked: &IrqsOff) -> Result<(), String> {
         Machine::enable(masked);
+        super::sswi::start_cpu(masked);
         Ok(())
     }
     fn ipi(&self) -> Option<u32> {
         Some(IPI)
     }
+    #[inline]
     fn send_ipi(&self, masked: &IrqsOff, cpu: CpuId) {
-        if let Some(hart) = Machine::hardware_id_of(cpu) {
-            Machine::send(masked, hart, IPI as u8);
-        }
+        Machine::send(masked, cpu, IPI as u8);
     }
 }

@@ -98,6 +98,17 @@ impl Harts {
         }
     }
 
+    /// The hart that is meant, if it is one.
+    #[inline]
+    pub const fn only(self) -> Option<u64> {
+        match self {
+            Self::Some { mask, base } if mask.is_power_of_two() => {
+                base.checked_add(mask.trailing_zeros() as u64)
+            }
+            _ => None,
+        }
+    }
+
     /// How many are meant; `None` for all.
     #[inline]
     pub const fn count(self) -> Option<u32> {
@@ -311,6 +322,8 @@ mod tests {
         let harts = Harts::new(0b101, 4);
         assert!(harts.has(4) && !harts.has(5) && harts.has(6) && !harts.has(3) && !harts.has(68));
         assert_eq!(harts.count(), Some(2));
+        assert_eq!([harts.only(), Harts::All.only(), Harts::new(0b100, 4).only()], [None, None, Some(6)]);
+        assert_eq!(Harts::new(0b100, u64::MAX - 1).only(), None, "nothing wraps");
         assert!(Harts::new(0, u64::MAX).has(77));
         assert!(Harts::new(1 << 63, 0).has(63));
         assert!(!Harts::new(1, u64::MAX - 1).has(0), "nothing wraps");

@@ -82,6 +82,7 @@ pub(super) const ARCH: Arch = Arch {
     console: "ttyAMA0",
     cpu_method: "psci",
     uart: 0x0900_0000,
+    ipis: None,
     repeatable: ",dtb-randomness=off",
     ending: &["memory", "devices", "ldst", "firmware", "cpus", "sysregs", "cache"],
     endless: &["jump", "unmapped", "spin", "flood", "log", "wfi", "ipi", "timer"],

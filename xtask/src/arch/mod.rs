@@ -48,6 +48,8 @@ pub(crate) struct Arch {
     pub(crate) cpu_method: &'static str,
     /// The data register of the UART that QEMU's virt board has.
     pub(crate) uart: u64,
+    /// The registers of that board by which CPUs interrupt each other, if they lie in memory.
+    pub(crate) ipis: Option<u64>,
     /// What is said of that machine behind its name so that its device tree is the same each time.
     pub(crate) repeatable: &'static str,
     /// The test program's mischiefs that come to an end by themselves.

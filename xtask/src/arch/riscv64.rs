@@ -70,6 +70,7 @@ pub(super) const ARCH: Arch = Arch {
     console: "ttyS0",
     cpu_method: "sbi",
     uart: 0x1000_0000,
+    ipis: Some(0x2f0_0000),
     repeatable: "",
     ending: &["memory", "devices", "firmware", "cpus", "sysregs", "tables", "fences"],
     endless: &["jump", "unmapped", "lost", "spin", "flood", "log", "wfi", "ipi", "timer"],

@@ -15,6 +15,8 @@ use crate::shell;
 pub(super) struct Counter {
     /// The data register of the board's UART.
     uart: u64,
+    /// The board's [`Arch::ipis`].
+    ipis: Option<u64>,
     library: PathBuf,
 }
 
@@ -73,7 +75,7 @@ impl Counter {
                 .arg(&source);
             shell::logged(context, &mut compile, &folder.join("elcount.log"))?;
         }
-        Ok(Self { uart: arch.uart, library })
+        Ok(Self { uart: arch.uart, ipis: arch.ipis, library })
     }
 
     fn results(context: &Context) -> PathBuf {
@@ -86,11 +88,12 @@ impl Counter {
         let file = context.out.join("bench/marks");
         write(&file, format!("{}\n", marks.join("\n")).as_bytes())?;
         let plugin = format!(
-            "{},out={},uart={:#x},marks={}{}",
+            "{},out={},uart={:#x},marks={}{}{}",
             self.library.display(),
             Self::results(context).display(),
             self.uart,
             file.display(),
+            self.ipis.map_or_else(String::new, |ipis| format!(",ipis={ipis:#x}")),
             if side == Side::Native { ",native=on" } else { "" }
         );
         ensure!(

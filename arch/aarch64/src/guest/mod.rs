@@ -94,11 +94,11 @@ impl Virt for Aarch64 {
 
     #[inline]
     fn call_out(masked: &IrqsOff<Self>, target: CpuId) -> bool {
-        let target = cpu::BLOCKS.get(target.0 as usize).filter(|_| lists::are_processors());
-        if let Some(block) = target {
-            icc::call(masked, block.target.get());
+        let can = lists::are_processors();
+        if can {
+            Aarch64::send(masked, target, icc::CALL);
         }
-        target.is_some()
+        can
     }
 
     fn guest_timer_rang(masked: &IrqsOff<Self>, irq: u32) -> bool {

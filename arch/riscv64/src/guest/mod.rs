@@ -24,12 +24,12 @@ pub use vcpu::VirtualCpu;
 
 use alloc::vec::Vec;
 
-use arch_api::{IrqsOff, NoVirt, Virt, VirtualInterface};
+use arch_api::{CpuId, IrqsOff, NoVirt, Virt, VirtualInterface};
 use isa_rv::cause;
 use isa_rv::extensions::Extension;
 
 use crate::csr::{hstatus, pending, set};
-use crate::{Riscv64, cpu};
+use crate::{Riscv64, cpu, local};
 
 /// Whose registers are in a CPU's hardware.
 pub(crate) type Loaded = arch_parts::loaded::Loaded<State>;
@@ -145,6 +145,12 @@ impl Virt for Riscv64 {
 
     fn evict(masked: &IrqsOff<Self>) {
         State::evict(cpu::this(masked));
+    }
+
+    #[inline]
+    fn call_out(_masked: &IrqsOff<Self>, target: CpuId) -> bool {
+        let target = cpu::BLOCKS.get(target.0 as usize);
+        target.map(local::interrupt).is_some()
     }
 
     fn interface_rang(masked: &IrqsOff<Self>) {

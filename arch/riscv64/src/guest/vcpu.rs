@@ -4,8 +4,8 @@ use alloc::boxed::Box;
 use core::fmt;
 
 use arch_api::{
-    Call, Clock, Cpu, Exit, GuestCpu, GuestFault, GuestPort, GuestProfile, IrqsOff, Nanos, PowerOn, Read,
-    Waits, Write,
+    Call, Clock, Cpu, Exit, GuestCpu, GuestFault, GuestPort, GuestProfile, Held, IrqsOff, Nanos, PowerOn,
+    Read, Waits, Write,
 };
 use arch_parts::columns::Columns;
 use atomic::{Arc, AtomicU8, Ordering};
@@ -18,10 +18,10 @@ use super::gstage::{self, GStage};
 use super::settle;
 use super::state::{self, Optional, Supervisor, Units};
 use super::stateen;
-use crate::Riscv64;
 use crate::cpu::{self, PerCpu};
 use crate::csr::{clear_bits, get, hstatus, pending, set, sstatus};
 use crate::start::show_registers;
+use crate::{Riscv64, local};
 
 /// An exception that the guest is owed.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +49,8 @@ pub(crate) struct State {
     pub(super) profile: GuestProfile,
     /// `hvip`: the wires that are up.
     pub(super) wires: u64,
+    /// The same for the port; here, since it is large and need not be made anew.
+    pub(super) held: Held,
     /// `hstatus`, without what traps change.
     hstatus: u64,
     pub(super) vs: Supervisor,
@@ -151,13 +153,14 @@ impl State {
     }
 
     /// Waits on the guest's behalf, with the guest in the processor, until an interrupt comes for it or for us. Nobody
-    /// else could run meanwhile. Says whether the guest can go on: it cannot while an interrupt of ours waits. Does not
-    /// wait if something came for the guest already: who stirs the port later interrupts us.
+    /// else could run meanwhile. Says whether the guest can go on: it cannot while an interrupt of ours waits. Who stirs
+    /// the port later interrupts us.
     #[cold]
     fn wait_in_place(&self, cpu: &PerCpu, masked: &IrqsOff<Riscv64>) -> bool {
-        if !cpu.loaded.rang.get() && !self.has_pending(true) {
+        if !cpu.loaded.rang.get() && !self.port.stirred() {
             self.waits.begin(Riscv64::now());
-            // Also ends when an interrupt is pending and enabled that is the guest's: `hie` belongs to `mie`.
+            // Also ends, at once if need be, when an interrupt is pending that is the guest's and that it enabled: `hie`
+            // belongs to `mie`.
             Riscv64::wait(masked);
             self.waits.end(Riscv64::now());
         }
@@ -252,6 +255,11 @@ impl State {
     }
 }
 
+/// An interrupt of ours is pending: what it asks for.
+fn interrupted(cpu: &PerCpu) -> Exit {
+    if local::was_called(cpu) { Exit::Called } else { Exit::Host }
+}
+
 /// VS mode, at `pc`.
 fn gprs(pc: u64) -> Gprs {
     Gprs { x: [0; 32], pc, sstatus: sstatus::SPP | sstatus::UXL_64, own_stack: 0, own_cpu: 0 }
@@ -294,6 +302,7 @@ impl GuestCpu for VirtualCpu {
             step: None,
             profile,
             wires: 0,
+            held: Held::new(0),
             hstatus: hstatus::VSXL_64 | hstatus::SPV | hstatus::SPVP | hstatus::VTW,
             vs: reset_csrs(),
             optional: Optional::default(),
@@ -349,9 +358,10 @@ impl GuestCpu for VirtualCpu {
                 Some(Exit::Wait) if !cpu.nesting.others_ready().get() => {
                     let goes_on = state.wait_in_place(cpu, masked);
                     if !goes_on {
-                        return Exit::Host;
+                        return interrupted(cpu);
                     }
                 }
+                Some(Exit::Host) => return interrupted(cpu),
                 Some(exit) => return exit,
             }
         }

@@ -1,6 +1,5 @@
 //! The wires into a virtual CPU (`hvip`): what the machine's controllers and its timer raise.
 
-use arch_api::Held;
 use isa_rv::cause;
 use isa_rv::extensions::Extension;
 
@@ -36,10 +35,10 @@ impl State {
 
     /// The same while the guest is not loaded.
     pub(super) fn exchange_aside(&mut self) {
-        let mut held = Held::new(0);
+        let held = &mut self.held;
         held.wires.external = self.wires & pending::VSEI != 0;
         held.wires.software = self.wires & pending::VSSI != 0;
-        self.port.exchange(&mut held);
+        self.port.exchange(held);
         let mut wires = self.wires & !(pending::VSEI | pending::VSSI);
         if held.wires.external {
             wires |= pending::VSEI;

@@ -31,10 +31,12 @@ pub(crate) use sta::Steal;
 /// A file's part of the table: which extension it answers for.
 struct Entry {
     extension: Extension,
-    answer: fn(&mut Request<'_>) -> Answer,
+    answer: Handler,
 }
 
-/// All extensions that guests can have, those that come often first.
+type Handler = fn(&mut Request<'_>) -> Answer;
+
+/// All extensions that guests can have.
 const TABLE: &[&[Entry]] = &[
     timer::EXTENSIONS,
     ipi::EXTENSIONS,
@@ -47,6 +49,27 @@ const TABLE: &[&[Entry]] = &[
     sta::EXTENSIONS,
     legacy::EXTENSIONS,
 ];
+
+/// The same, by extension.
+static HANDLERS: [Option<Handler>; Extension::ALL.len()] = {
+    let mut handlers = [None; Extension::ALL.len()];
+    let mut rest = TABLE;
+    while let [entries, after @ ..] = rest {
+        let mut entries = *entries;
+        while let [entry, others @ ..] = entries {
+            handlers[entry.extension as usize] = Some(entry.answer);
+            entries = others;
+        }
+        rest = after;
+    }
+    handlers
+};
+
+/// What answers for an extension.
+#[inline]
+fn of(extension: Extension) -> Option<Handler> {
+    HANDLERS.get(extension as usize).copied().flatten()
+}
 
 /// What the firmware of a guest is like; the same for all of its CPUs.
 pub struct Settings {
@@ -61,8 +84,7 @@ pub struct Settings {
 impl Settings {
     /// Whether the guest has an extension.
     fn has(&self, extension: Extension) -> bool {
-        self.without & extension.bit() == 0
-            && TABLE.iter().copied().flatten().any(|entry| entry.extension == extension)
+        self.without & extension.bit() == 0 && of(extension).is_some()
     }
 }
 
@@ -207,9 +229,8 @@ fn answer<C: GuestCpu<Machine = Machine>>(
     if caller.buses.firmware.without & extension.bit() != 0 {
         return Answer::NOT_SUPPORTED;
     }
-    let entry = TABLE.iter().copied().flatten().find(|entry| entry.extension == extension);
-    let Some(entry) = entry else { return Answer::NOT_SUPPORTED };
-    (entry.answer)(&mut Request {
+    let Some(answer) = of(extension) else { return Answer::NOT_SUPPORTED };
+    answer(&mut Request {
         extension,
         function: low(function),
         arguments: [a0, a1, a2, a3, a4, a5],
@@ -223,6 +244,13 @@ impl Request<'_> {
     /// Does something to each hart that is meant, if all of them exist.
     fn for_each(&self, harts: isa_firmware::sbi::Harts, mut act: impl FnMut(u32)) -> Result<(), Error> {
         let siblings = self.caller.siblings;
+        // Mostly it is one, and harts have their numbers.
+        if let Some(hart) = harts.only()
+            && siblings.hardware_id(low(hart)) == Some(hart)
+        {
+            act(low(hart));
+            return Ok(());
+        }
         let all = || (0..).map_while(|index| Some((index, siblings.hardware_id(index)?)));
         let meant = || all().filter(|(_, id)| harts.has(*id)).map(|(index, _)| index);
         if harts.count().is_some_and(|count| meant().count() != count as usize) {
