@@ -46,7 +46,7 @@ fn start(node: &Node<'_>) -> Result<Running, Declined> {
     // The hart's own controller comes first: messages are lines of it.
     harts::own_line(node, isa_plic::SUPERVISOR_EXTERNAL)?;
     let highest = node.u32("riscv,num-ids")?;
-    if highest < 2 || highest >= MAX_IDENTITIES {
+    if !(2..MAX_IDENTITIES).contains(&highest) {
         return Err(Declined::Broken(alloc::format!(
             "property \"riscv,num-ids\": {highest} is not in 2 to 2047"
         )));

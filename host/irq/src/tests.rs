@@ -107,6 +107,10 @@ fn an_interrupt_finds_its_handler_and_is_ended_as_the_handler_says() {
     drop(kept);
     assert_eq!(chip.take(), [("disable", 5), ("deactivate", 5)]);
 
+    let waits = Line::on(7, trigger, "script", handler(Outcome::Done)).unwrap();
+    assert_eq!(stats().len(), 2, "what another controller waits for in vain is not listed");
+    drop(waits);
+    chip.take();
     let known = stats();
     assert_eq!(known.len(), 2);
     assert_eq!((known[0].name.as_str(), known[0].count, known[0].enabled), ("uart0", 1, true));

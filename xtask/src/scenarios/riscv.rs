@@ -135,6 +135,36 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         },
     },
     Scenario {
+        name: "ipis-by-sswi",
+        about: "CPUs interrupt each other by the ACLINT's registers, without the firmware",
+        boards: &["qemu-riscv64-virt"],
+        machine: two_harts,
+        script: |console| ipis(console, "ACLINT SSWI"),
+    },
+    Scenario {
+        name: "ipis-by-imsic",
+        about: "CPUs interrupt each other by messages to their interrupt files; only what is used is listed",
+        boards: &["qemu-riscv64-imsic"],
+        machine: two_harts,
+        script: |console| {
+            ipis(console, "IMSIC")?;
+            let lines = console.command("host irq stats")?;
+            ensure!(lines.matches("aplic@").count() <= 4, "there are lines that nobody uses:\n{lines}");
+            ensure!(lines.contains("serial@"), "a line is missing:\n{lines}");
+            Ok(())
+        },
+    },
+    Scenario {
+        name: "ipis-by-sbi",
+        about: "CPUs interrupt each other by the firmware where the harts have nothing for it",
+        boards: &["qemu-riscv64-virt"],
+        machine: |machine| {
+            machine.board.machine = "virt,aia=none".into();
+            two_harts(machine);
+        },
+        script: |console| ipis(console, "SBI"),
+    },
+    Scenario {
         name: "off-by-sbi",
         about: "a host whose tree has no syscon: reset and power-off by SBI SRST",
         boards: &["qemu-riscv64-virt", "qemu-riscv64-imsic"],
@@ -176,6 +206,25 @@ fn without_driver(tree: &str) -> String {
         let line = format!("compatible = \"{name}\";");
         tree.replace(&line, &format!("{line} xvisor,passthrough;"))
     })
+}
+
+fn two_harts(machine: &mut Machine) {
+    machine.cpus = Some(2);
+    machine.guests.cpus = 2;
+}
+
+/// Two CPUs, one of which comes back, and those of a guest reach each other in this way.
+fn ipis(console: &mut Console, way: &str) -> Result<()> {
+    console.expect(&format!("brought up 2 CPUs; IPIs by {way}\n"), BOOT)?;
+    console.prompt(BOOT)?;
+    console.check("host cpu offline 1", "Offline")?;
+    console.check("host cpu online 1", "Online")?;
+    console.check("host info", &format!("Interrupts between CPUs  : {way}\n"))?;
+    let answers = console.command("host cpu poke")?;
+    ensure!(answers.matches("Done").count() == 2, "not all answer:\n{answers}");
+    attach(console, "guest0")?;
+    shell(console, "seq 1 2000 | grep -c 7 && echo done on $(nproc)", "done on 2")?;
+    console.detach()
 }
 
 fn cpu(machine: &mut Machine, cpu: &str) {

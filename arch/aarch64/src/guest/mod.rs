@@ -30,7 +30,7 @@ pub use space::Stage2;
 pub(crate) use vcpu::State;
 pub use vcpu::VirtualCpu;
 
-use arch_api::{Clock, CpuId, IrqsOff, Nanos, NoVirt, Virt, VirtualInterface};
+use arch_api::{Clock, CpuId, IrqsOff, LocalIrqs, Nanos, NoVirt, Virt, VirtualInterface};
 
 use crate::registers::{get, isb, set};
 use crate::{Aarch64, cpu, icc};

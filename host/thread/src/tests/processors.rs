@@ -10,7 +10,7 @@ use crate::processors::{self, IdleStack, NotStopped};
 use crate::{CpuSet, Options, SpawnError, current, park, set_kick, sleep};
 
 fn kick(cpu: arch::CpuId) {
-    Machine::send(&IrqsOff::now(), u64::from(cpu.0), 1);
+    Machine::send(&IrqsOff::now(), cpu, 1);
 }
 
 #[test]

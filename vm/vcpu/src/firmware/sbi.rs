@@ -51,6 +51,7 @@ const TABLE: &[&[Entry]] = &[
 ];
 
 /// The same, by extension.
+#[expect(clippy::indexing_slicing, reason = "the compiler does it, and would say so")]
 static HANDLERS: [Option<Handler>; Extension::ALL.len()] = {
     let mut handlers = [None; Extension::ALL.len()];
     let mut rest = TABLE;
