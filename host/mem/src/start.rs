@@ -236,7 +236,7 @@ fn above(a: Span<Hpa>, b: Span<Hpa>) -> Option<Span<Hpa>> {
 /// Memory for tests.
 #[cfg(not(target_os = "none"))]
 pub(crate) fn hosted() {
-    const BYTES: u64 = 128 << 20;
+    const BYTES: u64 = if cfg!(miri) { 12 << 20 } else { 128 << 20 };
     let bank = Machine::memory(BYTES);
     let image = Span::<Hpa>::new(bank.base(), PAGE_SIZE).unwrap_or(bank);
     // A test that has called `init` itself has its memory already.

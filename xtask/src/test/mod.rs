@@ -2,6 +2,7 @@
 //! scenarios in QEMU.
 
 pub(crate) mod console;
+mod miri;
 mod system;
 mod unit;
 
@@ -21,11 +22,12 @@ pub(crate) const COMMAND: Command = Command {
     name: "test",
     summary: "Run every test: of the crates on this machine, and of the whole in QEMU",
     about: "\
-Two stages, each with its time:
+Three stages, each with its time:
 
 1. `cargo test` for every crate that compiles for this machine: all but the binary and the privileged
    part of an architecture.
-2. Scenarios: the hypervisor boots in QEMU, and a script reads its console, types commands, attaches to
+2. Miri, where a nightly toolchain has it, on the tests of `host/`: undefined behaviour and data races.
+3. Scenarios: the hypervisor boots in QEMU, and a script reads its console, types commands, attaches to
    guests and so on. Two run at a time. A scenario may run on several boards: on others than its first
    it is called NAME@BOARD. What a console showed is in build/test/NAME.log; the end of it
    is printed if a scenario fails.
@@ -51,6 +53,7 @@ It sets up what is missing first, and ends with one line: N passed, N failed.",
         ),
         Opt::switch("list", "list the scenarios"),
         Opt::switch("unit", "only the tests of the crates"),
+        Opt::switch("miri", "only the tests of host/ under Miri"),
         Opt::switch("system", "only the scenarios"),
         Opt::value("jobs", "N", "how many QEMUs run at a time (2)"),
         Opt::value("patience", "N", "wait N times as long for what is expected, on a slow machine (1)"),
@@ -116,10 +119,16 @@ fn run(context: &Context, parsed: &Parsed) -> Result<()> {
         all.add(tally);
         Ok(())
     };
-    if chosen.is_empty() && !parsed.flag("system") && parsed.value("board").is_none() {
-        stage("tests of the crates", &mut || unit::run(context))?;
+    let only = |switch: &str| parsed.flag(switch);
+    if chosen.is_empty() && !only("system") && parsed.value("board").is_none() {
+        if !only("miri") {
+            stage("tests of the crates", &mut || unit::run(context))?;
+        }
+        if !only("unit") {
+            stage("Miri on host/", &mut || miri::run(context))?;
+        }
     }
-    if !parsed.flag("unit") {
+    if !only("unit") && !only("miri") {
         stage("scenarios in QEMU", &mut || system::run(context, parsed, &cases))?;
     }
     eprintln!();

@@ -1,7 +1,7 @@
 //! `cargo test` for the crates that compile for this machine.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result};
 
@@ -26,6 +26,11 @@ pub(crate) fn run(context: &Context) -> Result<Tally> {
     for name in bare_metal(context) {
         cargo.args(["--exclude", &name]);
     }
+    count_tests(context, cargo)
+}
+
+/// Runs a cargo that tests, shows what it shows of more than passing tests, and counts.
+pub(super) fn count_tests(context: &Context, mut cargo: Command) -> Result<Tally> {
     if context.verbose {
         eprintln!("+ {}", shell::show(&cargo));
     }
@@ -46,7 +51,7 @@ pub(crate) fn run(context: &Context) -> Result<Tally> {
     }
     let status = child.wait()?;
     if !status.success() && tally.failed.is_empty() {
-        tally.failed.push("cargo test: something did not compile".to_owned());
+        tally.failed.push(format!("{}: something did not compile, or ended early", shell::show(&cargo)));
     }
     Ok(tally)
 }
