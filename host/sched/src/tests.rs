@@ -51,6 +51,11 @@ struct Sim {
     alarms: u64,
 }
 
+/// So often, or a fortieth of it under Miri, which is slow.
+fn times(often: usize) -> usize {
+    if cfg!(miri) { often.div_ceil(40) } else { often }
+}
+
 fn vcpu() -> Attributes {
     Attributes::new(Kind::Vcpu)
 }
@@ -228,13 +233,13 @@ fn every_policy_has_a_name_of_its_own_and_makes_what_it_says() {
 fn whatever_happens_every_policy_names_those_who_are_ready_and_forgets_nobody() {
     let mut random = Random(0x5eed);
     for scheduler in crate::SCHEDULERS {
-        for _ in 0..50 {
+        for _ in 0..times(50) {
             let mut policy = (scheduler.make)();
             policy.reserve(8);
             let mut ready = [false; 8];
             let mut priorities = [Priority::DEFAULT; 8];
             let mut now = 0;
-            for _ in 0..500 {
+            for _ in 0..times(500) {
                 now += random.below(20) * MS / 4;
                 let slot = random.below(8) as usize;
                 let name = Slot(slot as u32);

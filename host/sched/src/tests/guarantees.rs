@@ -5,7 +5,7 @@ use std::vec::Vec;
 
 use arch::Nanos;
 
-use super::{MS, Random, Sim, Work, vcpu};
+use super::{MS, Random, Sim, Work, times, vcpu};
 use crate::{Attributes, Kind, Priority};
 
 fn periodic(period: u64, slice: u64) -> Attributes {
@@ -28,7 +28,7 @@ fn set(random: &mut Random, count: u64, millionths: u64) -> Vec<(u64, u64)> {
 #[test]
 fn below_the_bound_rate_monotonic_meets_every_period() {
     let mut random = Random(0xabc);
-    for _ in 0..60 {
+    for _ in 0..times(60) {
         let mut sim = Sim::new("monotonic");
         for (period, length) in set(&mut random, 6, 690_000) {
             sim.add(periodic(period, length), Work::Periodic { first: random.below(period), period, length });
@@ -57,7 +57,7 @@ fn priorities_come_before_periods_and_periods_before_none() {
 #[test]
 fn what_is_admitted_meets_every_deadline() {
     let mut random = Random(0xdead);
-    for _ in 0..60 {
+    for _ in 0..times(60) {
         let mut sim = Sim::new("deadline");
         for (period, length) in set(&mut random, 7, 940_000) {
             let work = Work::Periodic { first: random.below(period), period, length };
@@ -77,7 +77,7 @@ fn what_is_admitted_meets_every_deadline() {
 #[test]
 fn who_asks_for_more_than_it_said_hurts_nobody_else() {
     let mut random = Random(0xbeef);
-    for _ in 0..30 {
+    for _ in 0..times(30) {
         let mut sim = Sim::new("deadline");
         for (period, length) in set(&mut random, 5, 600_000) {
             let work = Work::Periodic { first: random.below(period), period, length };

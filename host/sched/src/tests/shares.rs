@@ -2,7 +2,7 @@
 
 use std::vec::Vec;
 
-use super::{MS, Random, Sim, Work, vcpu};
+use super::{MS, Random, Sim, Work, times, vcpu};
 use crate::{Attributes, Kind, Priority};
 
 /// `part` of `whole` is `percent` of it, within one percent of the whole.
@@ -88,7 +88,7 @@ fn who_sleeps_most_of_the_time_waits_little_and_gains_nothing() {
 #[test]
 fn shares_hold_for_random_sets() {
     let mut random = Random(0xfa1);
-    for _ in 0..20 {
+    for _ in 0..times(20) {
         let mut sim = Sim::new("share");
         let weights: Vec<u32> = (0..2 + random.below(6)).map(|_| 64 + random.below(1000) as u32).collect();
         for weight in &weights {
