@@ -1,15 +1,16 @@
 //! Threads: threads of the operating system that hand a baton to each other.
 //!
-//! A thread that was left for good stays parked until the process ends; it cannot be unwound from
-//! outside, and tests do not make so many that it matters.
+//! A thread that was left for good cannot be unwound from outside. What it leaves of its thread of the operating
+//! system is used again: the next one of the same test begins on top of its stack.
 #![expect(unsafe_code, reason = "the contract hands out raw pointers to what is saved")]
 
 use core::cell::RefCell;
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::string::{String, ToString};
 use std::sync::{Condvar, Mutex, Once, PoisonError};
 
-use arch_api::{Context, IrqsOff};
+use arch_api::{Context, CpuId, IrqsOff};
 use atomic::Arc;
 
 use crate::Hosted;
@@ -18,24 +19,43 @@ use crate::cpu::{self, Handed};
 /// Virtual memory for the stack of a prepared thread; untouched pages cost nothing.
 const STACK: usize = 2 << 20;
 
+/// Threads of the operating system that were left for good, by the machine that they were made for.
+static FREE: Mutex<BTreeMap<CpuId, Vec<Arc<Baton>>>> = Mutex::new(BTreeMap::new());
+
 /// What a thread waits for: a processor to run on.
 #[derive(Default)]
 pub(crate) struct Baton {
-    hand: Mutex<Option<Handed>>,
+    hand: Mutex<Option<Given>>,
     handed: Condvar,
+    /// The machine that the thread was made for; not the test's own thread, nor a processor's first.
+    made_for: Option<CpuId>,
+}
+
+/// The processor, and what is to begin there if the thread that waited was left for good.
+struct Given(Handed, Option<Fresh>);
+
+/// A thread that begins.
+struct Fresh {
+    baton: Arc<Baton>,
+    entry: extern "C-unwind" fn(usize) -> !,
+    argument: usize,
 }
 
 impl Baton {
     fn give(&self, cpu: Handed) {
-        *cpu::lock(&self.hand) = Some(cpu);
+        self.pass(Given(cpu, None));
+    }
+
+    fn pass(&self, given: Given) {
+        *cpu::lock(&self.hand) = Some(given);
         self.handed.notify_one();
     }
 
-    fn take(&self) -> Handed {
+    fn take(&self) -> Given {
         let mut hand = cpu::lock(&self.hand);
         loop {
-            if let Some(cpu) = hand.take() {
-                return cpu;
+            if let Some(given) = hand.take() {
+                return given;
             }
             hand = self.handed.wait(hand).unwrap_or_else(PoisonError::into_inner);
         }
@@ -55,6 +75,16 @@ enum Inner {
     Prepared { entry: extern "C-unwind" fn(usize) -> !, argument: usize },
     /// It waits for this baton.
     Left(Arc<Baton>),
+}
+
+impl Drop for Saved {
+    fn drop(&mut self) {
+        if let Inner::Left(baton) = core::mem::take(&mut self.0)
+            && let Some(machine) = baton.made_for
+        {
+            cpu::lock(&FREE).entry(machine).or_default().push(baton);
+        }
+    }
 }
 
 std::thread_local! {
@@ -77,7 +107,15 @@ fn own() -> Arc<Baton> {
 
 /// Waits until a processor comes, and goes on there.
 fn resume(baton: &Baton) {
-    cpu::run_on(baton.take());
+    let Given(cpu, fresh) = baton.take();
+    cpu::run_on(cpu);
+    if let Some(fresh) = fresh {
+        fresh.run();
+        // It panicked. What is below on this stack must not go on.
+        loop {
+            std::thread::park();
+        }
+    }
     let cpu = cpu::here();
     let root = cpu.root.borrow().as_ref().is_some_and(|root| core::ptr::eq(&**root, baton));
     if root {
@@ -121,22 +159,35 @@ fn watch_panics() {
     });
 }
 
-/// A thread of the operating system that waits for its first turn.
-fn begin(entry: extern "C-unwind" fn(usize) -> !, argument: usize) -> Arc<Baton> {
+impl Fresh {
+    /// Comes back if it panicked.
+    fn run(self) {
+        let Self { baton, entry, argument } = self;
+        OWN.set(Some(baton));
+        if catch_unwind(AssertUnwindSafe(|| entry(argument))).is_err() {
+            tell_the_test();
+        }
+    }
+}
+
+/// Begins a thread, on this processor.
+fn begin(entry: extern "C-unwind" fn(usize) -> !, argument: usize) {
     watch_panics();
-    let baton = Arc::new(Baton::default());
-    let its = Arc::clone(&baton);
+    let cpu = cpu::here();
+    let baton = Arc::new(Baton { made_for: Some(cpu.machine), ..Baton::default() });
+    let given = Given(Handed(cpu), Some(Fresh { baton, entry, argument }));
+    let free = cpu::lock(&FREE).get_mut(&cpu.machine).and_then(Vec::pop);
+    if let Some(free) = free {
+        return free.pass(given);
+    }
     std::thread::Builder::new()
         .stack_size(STACK)
         .spawn(move || {
-            OWN.set(Some(Arc::clone(&its)));
-            resume(&its);
-            if catch_unwind(AssertUnwindSafe(|| entry(argument))).is_err() {
-                tell_the_test();
-            }
+            let Given(cpu, fresh) = given;
+            cpu::run_on(cpu);
+            fresh.into_iter().for_each(Fresh::run);
         })
         .expect("the operating system has no thread left");
-    baton
 }
 
 impl Context for Hosted {
@@ -155,11 +206,11 @@ impl Context for Hosted {
         // SAFETY: the caller says that both are valid and that nobody else touches them.
         let next = unsafe {
             *from = Saved(Inner::Left(Arc::clone(&own)));
-            core::mem::take(&mut *to)
+            core::mem::take(&mut (*to).0)
         };
-        match next.0 {
+        match next {
             Inner::Away => panic!("switch to a thread that runs"),
-            Inner::Prepared { entry, argument } => begin(entry, argument).give(Handed(cpu::here())),
+            Inner::Prepared { entry, argument } => begin(entry, argument),
             Inner::Left(baton) => baton.give(Handed(cpu::here())),
         }
         resume(&own);

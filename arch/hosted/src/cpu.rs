@@ -10,6 +10,7 @@ use atomic::{AtomicU32, Ordering};
 
 use crate::registers::Fakes;
 use crate::script::Scripts;
+use crate::time::SLOWER;
 use crate::{ALARM_IRQ, Hosted};
 
 /// How long a processor with nothing to wait for is waited for before the test is called stuck.
@@ -210,7 +211,7 @@ impl Cpu for Hosted {
             let (back, timeout) = cpu
                 .lines
                 .raised
-                .wait_timeout(state, patience.unwrap_or(STUCK))
+                .wait_timeout(state, patience.unwrap_or(STUCK) * SLOWER)
                 .unwrap_or_else(PoisonError::into_inner);
             state = back;
             assert!(

@@ -115,21 +115,30 @@ impl Control {
         self.waits.as_ref().map_or(Nanos(0), |waits| waits.until(now))
     }
 
-    /// Switches from this thread, which runs, to `next`.
+    /// Switches from the thread `from`, which runs, to `next`. They are pointers since a reference would have
+    /// to be good until this returns: `from` may have ended, and `next` may end and be freed meanwhile.
     ///
     /// # Safety
-    /// Both live until somebody switches back, or for ever. `self` runs on this CPU, and `next`, which
-    /// the caller has just marked as running, does not; `next` is at home here, and no CPU is about to leave it.
+    /// Both live until they were left. `from` runs on this CPU, and `next`, which the caller has just marked as
+    /// running, does not; `next` is at home here, and no CPU is about to leave it.
     #[inline(always)]
-    pub(crate) unsafe fn switch_to(&self, next: &Control, masked: &arch::IrqsOff) {
+    pub(crate) unsafe fn switch(from: *const Self, next: *const Self, masked: &arch::IrqsOff) {
         let nesting = <Machine as arch::Cpu>::nesting(masked);
-        let (depth, were_on) = nesting.exchange(1, next.inside.were_on.get());
+        // SAFETY: the caller says that both live.
+        let (from, next) = unsafe { (&raw const (*from).inside, &raw const (*next).inside) };
+        // SAFETY: likewise, and this CPU alone touches what is inside of them.
+        let next_on = unsafe { (*next).were_on.get() };
+        let (depth, were_on) = nesting.exchange(1, next_on);
         debug_assert!(depth == 1, "a switch with interrupts masked more than once");
-        self.inside.were_on.set(were_on);
+        // SAFETY: likewise.
+        let (saved, next) = unsafe {
+            (*from).were_on.set(were_on);
+            ((*from).saved.get(), (*next).saved.get())
+        };
         // SAFETY: the CPU that a thread is at home on is the only one to touch its `saved`, with
         // interrupts masked, in a switch, and it moves only after it was left; `next` was prepared or left, since
         // it does not run.
-        unsafe { Machine::switch(self.inside.saved.get(), next.inside.saved.get(), masked) }
+        unsafe { Machine::switch(saved, next, masked) }
     }
 
     /// Frees the stack of a thread that will not run again.

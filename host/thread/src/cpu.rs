@@ -226,7 +226,7 @@ pub(crate) fn switch(
     // SAFETY: both are threads of this CPU, which holds a count of each until it has ended and was left;
     // an ended one is buried after the switch, and one that moves is taken away after it. `next` was claimed: it
     // is ready, so it does not run.
-    unsafe { (*from).switch_to(&*next, masked) };
+    unsafe { Control::switch(from, next, masked) };
     after_switch(masked);
 }
 
