@@ -16,7 +16,7 @@ impl fmt::Display for CpuId {
 
 /// No processor's number is as high as this one. What is kept for each of them is made when it comes up, so a
 /// high limit costs a pointer each. On the development machine every test is a processor.
-pub const MAX_CPUS: usize = if cfg!(target_os = "none") { 256 } else { 4096 };
+pub const MAX_CPUS: usize = if cfg!(any(target_os = "none", miri)) { 256 } else { 4096 };
 
 /// A point of time, or a length of it, in nanoseconds. Points count from power-on.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]

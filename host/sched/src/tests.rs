@@ -56,6 +56,11 @@ fn times(often: usize) -> usize {
     if cfg!(miri) { often.div_ceil(40) } else { often }
 }
 
+/// The end of so many seconds, or of a tenth of that under Miri.
+fn seconds(count: u64) -> u64 {
+    count * if cfg!(miri) { 100 * MS } else { 1000 * MS }
+}
+
 fn vcpu() -> Attributes {
     Attributes::new(Kind::Vcpu)
 }

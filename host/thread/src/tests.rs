@@ -39,6 +39,11 @@ fn ms(n: u64) -> Nanos {
     Nanos::from_millis(n)
 }
 
+/// So often, or a tenth of it under Miri, which is slow.
+fn times(often: u32) -> u32 {
+    if cfg!(miri) { often.div_ceil(10) } else { often }
+}
+
 /// Computes for `n` milliseconds.
 fn compute(n: u64) {
     arch_hosted::time::advance(ms(n));

@@ -7,6 +7,7 @@ mod apt;
 mod guest;
 mod host;
 mod initramfs;
+mod miri;
 mod sources;
 pub(crate) mod toolchain;
 
@@ -20,6 +21,7 @@ use crate::build;
 use crate::context::{Context, make_folder};
 
 pub(crate) use guest::{Convert, Image, List, Origin};
+pub(crate) use miri::Miri;
 
 /// The sub-command.
 pub(crate) const COMMAND: Command = Command {
@@ -37,6 +39,8 @@ so this is only needed to prepare a machine that will have no network later.
    apt-get as root or with sudo. The machine's own package sources are read, not changed.
 3. Debian's arm64 kernel, busybox and U-Boot for the guests (about 100 MB to fetch), unpacked into
    build/images. Nothing of a foreign architecture is installed on this machine.
+4. Miri, for the tests of host/, where there is rustup: its `nightly` if that has it, or else one
+   that is fetched into build/cache (about 160 MB). `test` goes on without it.
 
 With `--board`, all of this for that board's architecture instead.",
     options: &[build::BOARD],
@@ -49,6 +53,9 @@ With `--board`, all of this for that board's architecture instead.",
         let arch = build::board(context, parsed)?.map_or(arch::DEFAULT, |board| board.arch);
         toolchain::prepare(context, arch)?;
         prepare_machine(context, arch, &[])?;
+        if let Err(why) = Miri::prepare(context) {
+            eprintln!("without Miri: {why:#}");
+        }
         eprintln!("everything is there");
         Ok(())
     },

@@ -1,30 +1,29 @@
 //! Miri, which runs the tests of `host/` as an abstract machine and tells undefined behaviour and data races: these
 //! crates keep unsafe code, and run on this machine.
 //!
-//! It comes with a nightly toolchain. Where there is none the stage is left out, which is said.
+//! Where it cannot be had the stage is left out, which is said.
 
 use std::process::Command;
 use std::sync::Mutex;
 use std::thread;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Result, anyhow};
 
 use super::{Tally, unit};
 use crate::context::Context;
+use crate::setup::Miri;
 use crate::shell;
-
-/// What is looked for.
-const TOOLCHAIN: &str = "nightly";
 
 /// The crates whose tests run one after the other, each crate in a process.
 const WHOLE: &[&str] =
     &["host-mem", "host-sync", "host-irq", "host-log", "host-mmio", "host-cpus", "host-vfs", "host-sched"];
 
-/// The crate whose tests leave threads behind. With each, all that follows takes Miri longer: a process for a few.
+/// The crate that takes longest. Its tests leave threads behind, and with each all that follows takes Miri longer: a
+/// process for a few of them.
 const IN_PIECES: &str = "host-thread";
 
 /// So many tests of that one in a process.
-const PIECE: usize = 6;
+const PIECE: usize = 10;
 
 /// Processes at a time: Miri itself runs on one CPU.
 const AT_ONCE: usize = 2;
@@ -38,17 +37,20 @@ struct Job {
 
 /// Runs the tests, or says why it does not.
 pub(crate) fn run(context: &Context) -> Result<Tally> {
-    if let Err(why) = find(context) {
-        eprintln!("left out: {why:#}");
-        eprintln!("To have it: rustup toolchain install {TOOLCHAIN} --component miri --component rust-src");
-        return Ok(Tally::default());
-    }
-    let jobs = Mutex::new(jobs(context)?);
+    let miri = match Miri::prepare(context) {
+        Ok(miri) => miri,
+        Err(why) => {
+            eprintln!("LEFT OUT: there is no Miri. {why:#}");
+            return Ok(Tally::default());
+        }
+    };
+    eprintln!("{}", miri.version());
+    let jobs = Mutex::new(jobs(context, &miri)?);
     let next = || jobs.lock().ok()?.pop();
     let work = || -> Result<Tally> {
         let mut tally = Tally::default();
         while let Some(job) = next() {
-            tally.add(test(context, &job)?);
+            tally.add(test(context, &miri, &job)?);
         }
         Ok(tally)
     };
@@ -65,8 +67,8 @@ pub(crate) fn run(context: &Context) -> Result<Tally> {
 }
 
 /// What is to be run; the last ones first.
-fn jobs(context: &Context) -> Result<Vec<Job>> {
-    let listed = shell::ask(miri(context, IN_PIECES).args(["--", "--list", "--format", "terse"]))?;
+fn jobs(context: &Context, miri: &Miri) -> Result<Vec<Job>> {
+    let listed = shell::ask(command(context, miri, IN_PIECES).args(["--", "--list", "--format", "terse"]))?;
     let names: Vec<String> =
         listed.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect();
     anyhow::ensure!(!names.is_empty(), "Miri lists no test of {IN_PIECES}");
@@ -75,28 +77,8 @@ fn jobs(context: &Context) -> Result<Vec<Job>> {
     Ok(pieces.chain(whole).collect())
 }
 
-/// Whether there is a Miri that works here: its own standard library is built at its first use.
-fn find(context: &Context) -> Result<()> {
-    let version = shell::ask(cargo(context).args(["miri", "--version"]));
-    let version = version.with_context(|| format!("there is no Miri in a {TOOLCHAIN} toolchain"))?;
-    shell::ask(cargo(context).args(["miri", "setup"])).context("Miri has no standard library")?;
-    eprintln!("{}", version.trim());
-    Ok(())
-}
-
-/// The nightly's cargo.
-fn cargo(context: &Context) -> Command {
-    let mut command = Command::new("rustup");
-    command.args(["run", TOOLCHAIN, "cargo"]).current_dir(&context.root);
-    // Those of the cargo that runs us are another toolchain's.
-    for name in ["CARGO", "RUSTC", "RUSTDOC", "RUSTUP_TOOLCHAIN"] {
-        command.env_remove(name);
-    }
-    command
-}
-
-fn test(context: &Context, job: &Job) -> Result<Tally> {
-    let mut command = miri(context, job.package);
+fn test(context: &Context, miri: &Miri, job: &Job) -> Result<Tally> {
+    let mut command = command(context, miri, job.package);
     if !job.names.is_empty() {
         command.args(["--", "--exact"]).args(&job.names);
     }
@@ -104,8 +86,8 @@ fn test(context: &Context, job: &Job) -> Result<Tally> {
 }
 
 /// The command that runs a crate's tests.
-fn miri(context: &Context, package: &str) -> Command {
-    let mut command = cargo(context);
+fn command(context: &Context, miri: &Miri, package: &str) -> Command {
+    let mut command = miri.cargo(context);
     command.args(["miri", "test", "--no-fail-fast", "--lib", "--tests", "--package", package]);
     command.env("CARGO_TARGET_DIR", context.target().join("miri"));
     // The machine's memory is known by its addresses; that is no news here, and it is never freed.

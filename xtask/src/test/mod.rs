@@ -26,7 +26,7 @@ Three stages, each with its time:
 
 1. `cargo test` for every crate that compiles for this machine: all but the binary and the privileged
    part of an architecture.
-2. Miri, where a nightly toolchain has it, on the tests of `host/`: undefined behaviour and data races.
+2. Miri, where rustup has it, on the tests of `host/`: undefined behaviour and data races.
 3. Scenarios: the hypervisor boots in QEMU, and a script reads its console, types commands, attaches to
    guests and so on. Two run at a time. A scenario may run on several boards: on others than its first
    it is called NAME@BOARD. What a console showed is in build/test/NAME.log; the end of it

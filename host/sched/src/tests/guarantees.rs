@@ -5,7 +5,7 @@ use std::vec::Vec;
 
 use arch::Nanos;
 
-use super::{MS, Random, Sim, Work, times, vcpu};
+use super::{MS, Random, Sim, Work, seconds, times, vcpu};
 use crate::{Attributes, Kind, Priority};
 
 fn periodic(period: u64, slice: u64) -> Attributes {
@@ -33,7 +33,7 @@ fn below_the_bound_rate_monotonic_meets_every_period() {
         for (period, length) in set(&mut random, 6, 690_000) {
             sim.add(periodic(period, length), Work::Periodic { first: random.below(period), period, length });
         }
-        sim.run(20_000 * MS);
+        sim.run(seconds(20));
         assert!(sim.threads.iter().all(|thread| thread.missed == 0));
     }
 }
@@ -47,7 +47,7 @@ fn priorities_come_before_periods_and_periods_before_none() {
         sim.add(periodic(100 * MS, MS), Work::Periodic { first: 0, period: 100 * MS, length: 50 * MS });
     let urgent = Attributes { priority: Priority::HIGHEST, ..vcpu() };
     let urgent = sim.add(urgent, Work::Periodic { first: 0, period: 100 * MS, length: 5 * MS });
-    sim.run(10_000 * MS);
+    sim.run(seconds(10));
     assert_eq!(sim.threads[urgent].slowest, 5 * MS);
     assert_eq!(sim.threads[short].slowest, 6 * MS);
     assert!(sim.threads[long].slowest <= 70 * MS);
@@ -65,7 +65,7 @@ fn what_is_admitted_meets_every_deadline() {
         }
         // Somebody without a guarantee always wants the CPU.
         let background = sim.add(Attributes { kind: Kind::System, ..vcpu() }, Work::Endless);
-        sim.run(20_000 * MS);
+        sim.run(seconds(20));
         for thread in sim.threads.iter().filter(|thread| thread.attributes.period.is_some()) {
             assert_eq!(thread.missed, 0);
             assert!(Some(Nanos(thread.slowest)) <= thread.attributes.period);
@@ -85,7 +85,7 @@ fn who_asks_for_more_than_it_said_hurts_nobody_else() {
         }
         let honest = sim.threads.len();
         let greedy = sim.add(periodic(50 * MS, 15 * MS), Work::Endless);
-        sim.run(20_000 * MS);
+        sim.run(seconds(20));
         for thread in &sim.threads[..honest] {
             assert_eq!(thread.missed, 0);
         }
@@ -99,7 +99,7 @@ fn a_deadline_before_the_period_is_met_too() {
     let tight = Attributes { deadline: Some(Nanos(10 * MS)), ..periodic(100 * MS, 5 * MS) };
     let tight = sim.add(tight, Work::Periodic { first: 7 * MS, period: 100 * MS, length: 5 * MS });
     sim.add(periodic(20 * MS, 8 * MS), Work::Endless);
-    sim.run(10_000 * MS);
+    sim.run(seconds(10));
     assert!(sim.threads[tight].slowest <= 10 * MS, "{}", sim.threads[tight].slowest);
     assert_eq!(sim.threads[tight].missed, 0);
 }

@@ -2,7 +2,7 @@
 
 use std::vec::Vec;
 
-use super::{MS, Random, Sim, Work, times, vcpu};
+use super::{MS, Random, Sim, Work, seconds, times, vcpu};
 use crate::{Attributes, Kind, Priority};
 
 /// `part` of `whole` is `percent` of it, within one percent of the whole.
@@ -15,7 +15,7 @@ fn equal_priorities_share_equally_and_lower_ones_wait() {
     let mut sim = Sim::new("priority");
     let equal: Vec<usize> = (0..4).map(|_| sim.add(vcpu(), Work::Endless)).collect();
     let low = sim.add(Attributes { priority: Priority::LOWEST, ..vcpu() }, Work::Endless);
-    sim.run(10_000 * MS);
+    sim.run(seconds(10));
     assert!(equal.iter().all(|slot| is_share(sim.ran(*slot), sim.now, 25)));
     assert_eq!(sim.ran(low), 0);
 }
@@ -38,7 +38,7 @@ fn who_is_alone_at_the_top_is_not_interrupted() {
 fn weights_say_who_gets_how_much() {
     let mut sim = Sim::new("share");
     let slots = [128, 256, 512, 1024].map(|weight| sim.add(Attributes { weight, ..vcpu() }, Work::Endless));
-    sim.run(60_000 * MS);
+    sim.run(seconds(60));
     for (slot, percent) in slots.into_iter().zip([7, 13, 27, 53]) {
         assert!(is_share(sim.ran(slot), sim.now, percent), "{slot}: {}", sim.ran(slot));
     }
@@ -74,9 +74,9 @@ fn caps_are_kept_also_when_nobody_else_is_there() {
 fn who_sleeps_most_of_the_time_waits_little_and_gains_nothing() {
     let mut sim = Sim::new("share");
     let busy: Vec<usize> = (0..3).map(|_| sim.add(vcpu(), Work::Endless)).collect();
-    let lazy = sim.add(vcpu(), Work::Periodic { first: 5_000 * MS, period: 100 * MS, length: MS });
+    let lazy = sim.add(vcpu(), Work::Periodic { first: seconds(5), period: 100 * MS, length: MS });
     let greedy = sim.add(vcpu(), Work::Periodic { first: 3 * MS, period: 10 * MS, length: 9 * MS });
-    sim.run(30_000 * MS);
+    sim.run(seconds(30));
     assert!(sim.threads[lazy].slowest <= 2 * MS, "{}", sim.threads[lazy].slowest);
     // It wants 90 %, in small pieces, and gets what the others get.
     let fair = (sim.now - sim.ran(lazy)) / 4;
@@ -94,7 +94,7 @@ fn shares_hold_for_random_sets() {
         for weight in &weights {
             sim.add(Attributes { weight: *weight, ..vcpu() }, Work::Endless);
         }
-        sim.run(60_000 * MS);
+        sim.run(seconds(60));
         let all: u64 = weights.iter().map(|weight| u64::from(*weight)).sum();
         for (slot, weight) in weights.iter().enumerate() {
             let fair = sim.now * u64::from(*weight) / all;

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use host_sync::Spin;
 
-use super::{Log, boot, compute, ms, run};
+use super::{Log, boot, compute, ms, run, times};
 use crate::{Completion, Mutex, Semaphore, Thread, WaitQueue, current, park, sleep, time, yield_now};
 
 #[test]
@@ -97,7 +97,7 @@ fn a_mutex_protects_what_is_read_and_written_across_turns() {
         .map(|_| {
             let mutex = mutex.clone();
             run("adder", 3, move || {
-                for _ in 0..20 {
+                for _ in 0..times(20) {
                     let mut value = mutex.lock();
                     let old = *value;
                     compute(3);
@@ -107,7 +107,7 @@ fn a_mutex_protects_what_is_read_and_written_across_turns() {
         })
         .collect();
     threads.iter().for_each(Thread::join);
-    assert_eq!(*mutex.lock(), 160);
+    assert_eq!(*mutex.lock(), 8 * times(20));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex as StdMutex, mpsc};
 
 use arch::{CpuId, IrqsOff, LocalIrqs, Machine, Processors};
 
-use super::{boot, ms, run};
+use super::{boot, ms, run, times};
 use crate::processors::{self, IdleStack, NotStopped};
 use crate::{CpuSet, Options, SpawnError, current, park, set_kick, sleep};
 
@@ -16,13 +16,13 @@ fn kick(cpu: arch::CpuId) {
 #[test]
 fn a_wake_from_another_processor_arrives_however_it_races_with_the_park() {
     set_kick(kick);
-    let rounds = if cfg!(miri) { 20 } else { 2000 };
+    let all = if cfg!(miri) { 20 } else { 2000 };
     let (mine, theirs) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
     let (to_us, from_them) = mpsc::channel();
     let (to_them, from_us) = mpsc::channel::<crate::Thread>();
     let side = |own: Arc<AtomicU32>, others: Arc<AtomicU32>, first: bool| {
         move |peer: crate::Thread| {
-            for round in 1..=rounds {
+            for round in 1..=all {
                 if first {
                     others.store(round, Ordering::SeqCst);
                     peer.wake();
@@ -98,16 +98,17 @@ fn second() -> CpuId {
 fn a_thread_goes_where_it_is_sent_and_keeps_its_wakes_and_alarms() {
     boot();
     let (here, there) = (current().cpu(), second());
+    let all = times(80);
     let (rounds, seen) = (Arc::new(AtomicU32::new(0)), Arc::new(StdMutex::new(std::vec::Vec::new())));
     let (count, log) = (rounds.clone(), seen.clone());
     let thread = run("wanderer", 4, move || {
-        while count.load(Ordering::SeqCst) < 40 {
+        while count.load(Ordering::SeqCst) < all {
             park();
             log.lock().unwrap().push(current().cpu());
             count.fetch_add(1, Ordering::SeqCst);
         }
     });
-    for round in 0..40 {
+    for round in 0..all {
         let target = if round % 2 == 0 { there } else { here };
         // A deadline that was set on the old processor rings on the new one.
         if round % 4 == 3 {

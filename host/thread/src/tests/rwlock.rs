@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::{Log, boot, ms, run};
+use super::{Log, boot, ms, run, times};
 use crate::{RwLock, sleep, time, yield_now};
 
 #[test]
@@ -59,7 +59,7 @@ fn a_lock_for_readers_and_writers_holds_under_load() {
         .map(|n| {
             let lock = lock.clone();
             run("contender", n, move || {
-                for _ in 0..50 {
+                for _ in 0..times(50) {
                     if n % 2 == 0 {
                         let mut pair = lock.write();
                         pair.0 += 1;
@@ -74,5 +74,5 @@ fn a_lock_for_readers_and_writers_holds_under_load() {
         })
         .collect();
     threads.iter().for_each(crate::Thread::join);
-    assert_eq!(*lock.read(), (150, 150));
+    assert_eq!(*lock.read(), (3 * times(50), 3 * times(50)));
 }

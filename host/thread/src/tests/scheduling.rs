@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use host_sync::PreemptGuard;
 
-use super::{Log, boot, compute, level, ms, run};
+use super::{Log, boot, compute, level, ms, run, times};
 use crate::policy::{Contest, Hint, Policy, Running, Slot, Verdict};
 use crate::{
     Kind, Options, Priority, State, current, list, park, policies, set_policy, sleep, spawn, time, yield_now,
@@ -258,8 +258,8 @@ fn a_changed_priority_counts_at_once() {
 fn a_thousand_threads_come_and_go() {
     boot();
     let count = Arc::new(AtomicU32::new(0));
-    for round in 0..10 {
-        let threads: std::vec::Vec<_> = (0..100u8)
+    for round in 0..times(10) {
+        let threads: std::vec::Vec<_> = (0..times(100) as u8)
             .map(|n| {
                 let count = count.clone();
                 run("one of many", n % 8, move || {
@@ -269,7 +269,7 @@ fn a_thousand_threads_come_and_go() {
             })
             .collect();
         threads.iter().for_each(crate::Thread::join);
-        assert_eq!(count.load(Ordering::Relaxed), (round + 1) * 100);
+        assert_eq!(count.load(Ordering::Relaxed), (round + 1) * times(100));
     }
     // Their places are used again.
     let mine = list().into_iter().filter(|info| info.cpu == current().cpu()).count();
@@ -333,7 +333,7 @@ fn a_policy_that_lies_is_unfair_and_nothing_worse() {
     set_policy(current().cpu(), Box::new(Liar(0, Cell::new(false)))).unwrap();
     let threads = [1, 2, 3].map(|n| {
         run("believer", n, || {
-            for _ in 0..10 {
+            for _ in 0..times(20) {
                 sleep(ms(1));
                 yield_now();
             }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use arch::{Clock, Machine, Waits};
 
-use super::{Log, boot, compute, ms, run};
+use super::{Log, boot, compute, ms, run, times};
 use crate::time::{self, Timer, wall};
 use crate::{Kind, Options, State, Woken, current, list, park, park_until, sleep, spawn};
 
@@ -114,7 +114,8 @@ fn an_alarm_can_be_taken_back() {
 fn many_sleepers_wake_in_the_order_of_their_times() {
     boot();
     let log = Log::default();
-    let threads: std::vec::Vec<_> = (0..50u64)
+    let all = times(50);
+    let threads: std::vec::Vec<_> = (0..u64::from(all))
         .map(|n| {
             let log = log.clone();
             let length = (n * 37) % 50 + 1;
@@ -127,7 +128,7 @@ fn many_sleepers_wake_in_the_order_of_their_times() {
     threads.iter().for_each(crate::Thread::join);
     let log = log.take();
     assert!(log.is_sorted());
-    assert_eq!(log.len(), 50);
+    assert_eq!(log.len(), all as usize);
 }
 
 #[test]
