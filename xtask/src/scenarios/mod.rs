@@ -67,7 +67,8 @@ const WHEN_ASKED: &[(&str, &str)] = &[
 ];
 
 /// What is about the boards that it names: `--board` takes it to no other.
-const THERE_ALONE: &[&str] = &["host-without-plic", "imsic-guest-refused", "linux-without-ssaia"];
+const THERE_ALONE: &[&str] =
+    &["host-without-plic", "imsic-guest-refused", "linux-without-ssaia", "two-sockets"];
 
 /// All scenarios, in the order in which they run.
 pub(crate) fn all() -> impl Iterator<Item = &'static Scenario> {

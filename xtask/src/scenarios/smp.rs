@@ -59,6 +59,25 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         script: |console| as_many(console, 8),
     },
     Scenario {
+        name: "two-sockets",
+        about: "four harts and the memory in two sockets, whose interrupt files are two groups; a guest with four",
+        boards: &["qemu-riscv64-imsic"],
+        machine: |machine| {
+            machine.cpus = Some(4);
+            machine.guests.cpus = 4;
+            machine.memory = Some(1024);
+            for (socket, cpus) in ["0-1", "2-3"].into_iter().enumerate() {
+                machine.words.extend([
+                    "-object".to_owned(),
+                    format!("memory-backend-ram,id=bank{socket},size=512M"),
+                    "-numa".to_owned(),
+                    format!("node,nodeid={socket},memdev=bank{socket},cpus={cpus}"),
+                ]);
+            }
+        },
+        script: |console| as_many(console, 4),
+    },
+    Scenario {
         name: "thirty-two-cpus",
         about: "32 host CPUs, and a guest with 32",
         boards: &["virt-gicv3", "qemu-riscv64-virt"],
