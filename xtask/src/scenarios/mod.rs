@@ -67,8 +67,14 @@ const WHEN_ASKED: &[(&str, &str)] = &[
 ];
 
 /// What is about the boards that it names: `--board` takes it to no other.
-const THERE_ALONE: &[&str] =
-    &["host-without-plic", "imsic-guest-refused", "linux-without-ssaia", "two-sockets"];
+const THERE_ALONE: &[&str] = &[
+    "host-without-plic",
+    "imsic-guest-refused",
+    "ipis-by-imsic",
+    "ipis-by-sswi",
+    "linux-without-ssaia",
+    "two-sockets",
+];
 
 /// All scenarios, in the order in which they run.
 pub(crate) fn all() -> impl Iterator<Item = &'static Scenario> {

@@ -113,7 +113,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         name: "linux-without-ssaia",
         about: "interrupt files in a host's tree that says nothing of Ssaia: ours are used, guests get none",
         boards: &["qemu-riscv64-imsic"],
-        machine: |machine| machine.change_tree = Some(|tree| tree.replace("ssaia", "ssxyz")),
+        machine: |machine| {
+            machine.memory = Some(1024);
+            machine.change_tree = Some(|tree| tree.replace("ssaia", "ssxyz"));
+        },
         script: |console| {
             console.prompt(BOOT)?;
             console.command("vfs guest_fdt_load files /guests/virt64-imsic.dtb 2")?;
