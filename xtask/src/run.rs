@@ -92,7 +92,7 @@ fn run(context: &Context, parsed: &Parsed) -> Result<()> {
     let arch = machine.board.arch;
     setup::prepare_machine(context, arch, machine.start.images())?;
     let built = build::build(context, arch, profile)?;
-    if machine.guests.tree == TEST_GUEST {
+    if machine.guests.tree.starts_with(TEST_GUEST) {
         machine.guests.test_guest = Some(build::test_guest(context, arch)?);
     }
     let archive = context.out.join("run/host.cpio");

@@ -7,7 +7,7 @@ use isa_rv::cause;
 
 use super::access;
 use super::vcpu::{Due, State};
-use crate::csr::get;
+use crate::csr::{get, sstatus};
 
 /// The instruction words that matter beside CSR accesses.
 const WFI: u32 = 0x1050_0073;
@@ -57,13 +57,18 @@ fn virtual_instruction(state: &mut State) -> Option<Exit> {
         word => word as u32,
     };
     match word {
-        WFI => {
-            state.gprs.pc = state.gprs.pc.wrapping_add(4);
-            Some(Exit::Wait)
-        }
         WRS_NTO | WRS_STO => {
             state.gprs.pc = state.gprs.pc.wrapping_add(4);
             Some(Exit::Yield)
+        }
+        // A program of the guest's: what is for supervisors does not exist for it, its kernel's interrupts least of all.
+        _ if state.gprs.sstatus & sstatus::SPP == 0 => {
+            state.due = Some(Due { cause: cause::ILLEGAL, value: word.into() });
+            None
+        }
+        WFI => {
+            state.gprs.pc = state.gprs.pc.wrapping_add(4);
+            Some(Exit::Wait)
         }
         _ => access::register(state, word),
     }

@@ -2,13 +2,15 @@
 
 use isa_firmware::sbi::{Extension, ipi};
 
+use super::imsic::{self, FROM_CPU};
+use super::mischief::messages;
 use super::registers::{EXTERNAL, SOFTWARE, TIMER, clear_bits, get, set, set_bits};
 use super::selfcheck::units;
 use super::{firmware, timer};
 use crate::runtime::machine::machine;
 use crate::runtime::random::Random;
 
-/// Numbers of sources of the PLIC, from here on; below are the bits in `sip`.
+/// Numbers of sources of the PLIC and identities of messages, from here on; below are the bits in `sip`.
 const FIRST_SOURCE: u32 = 64;
 /// The number of a timer interrupt.
 pub(crate) const TIMER_ID: u32 = TIMER.trailing_zeros();
@@ -28,6 +30,9 @@ pub(crate) fn start_cpu() {
     units::fill();
     timer::stop();
     clear_bits!("sip", SOFTWARE);
+    if let Some(imsic) = machine().parts.imsic {
+        imsic.start();
+    }
     set!("sie", SOFTWARE | EXTERNAL);
 }
 
@@ -48,10 +53,30 @@ pub(crate) fn take() -> Option<Taken> {
         return Some(Taken(SOFTWARE_ID));
     }
     if waiting & EXTERNAL != 0 {
+        if machine().parts.imsic.is_some() {
+            return message();
+        }
         let source = machine().parts.plic?.claim();
         return (source != 0).then_some(Taken(FIRST_SOURCE + source));
     }
     (waiting & TIMER != 0).then_some(Taken(TIMER_ID))
+}
+
+/// Takes the message that waits.
+#[inline(always)]
+fn message() -> Option<Taken> {
+    match imsic::claim() {
+        0 => None,
+        identity if messages::arrived(identity) => None,
+        FROM_CPU => Some(Taken(SOFTWARE_ID)),
+        identity => Some(Taken(FIRST_SOURCE + identity)),
+    }
+}
+
+/// Takes what waits of other CPUs, and does nothing about it.
+pub(crate) fn forget() {
+    clear_bits!("sip", SOFTWARE);
+    while machine().parts.imsic.is_some() && imsic::claim() != 0 {}
 }
 
 impl Taken {
@@ -87,6 +112,9 @@ impl Taken {
 /// Interrupts the hart with this id.
 #[inline(always)]
 pub(crate) fn send(to: u64) {
+    if let Some(imsic) = machine().parts.imsic {
+        return imsic.send(to, FROM_CPU);
+    }
     firmware::call(Extension::Ipi, ipi::SEND_IPI, [1, to, 0, 0]);
 }
 

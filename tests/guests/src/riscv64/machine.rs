@@ -4,6 +4,7 @@ use fdt::{Early, EarlyNode};
 use isa_firmware::sbi::{Extension, base};
 
 use super::firmware;
+use super::imsic::Imsic;
 use super::plic::Plic;
 use super::power::own_id;
 
@@ -20,6 +21,8 @@ pub(crate) const HARMLESS: &[&str] = &[UART, RTC, "riscv,plic0"];
 pub(crate) struct Parts {
     /// The interrupt controller, where it is this one.
     pub(crate) plic: Option<Plic>,
+    /// The interrupt files, where it is these.
+    pub(crate) imsic: Option<Imsic>,
     /// Ticks of the counter in a second.
     pub(crate) frequency: u64,
     /// Whether there is `stimecmp`.
@@ -36,10 +39,12 @@ impl Parts {
         })?;
         let frequency = tree.find("/cpus").and_then(|cpus| cpus.property("timebase-frequency"));
         let plic = tree.nodes().find(|node| node.is_compatible("riscv,plic0"));
+        let mut files = tree.nodes().filter(|node| node.is_compatible("riscv,imsics"));
         let isa = cpu.str("riscv,isa").unwrap_or("");
         Some(Self {
             sstc: isa.split('_').any(|name| name == "sstc"),
             plic: plic.and_then(plic_of),
+            imsic: files.find_map(Imsic::read),
             frequency: number(frequency?),
             isa,
         })

@@ -1,10 +1,11 @@
-//! RISC-V, 64 bits: supervisor mode of a machine with SBI, a PLIC, a 16550.
+//! RISC-V, 64 bits: supervisor mode of a machine with SBI, a PLIC or interrupt files, a 16550.
 
 mod head;
 mod vectors;
 
 pub(crate) mod bench;
 pub(crate) mod firmware;
+pub(crate) mod imsic;
 pub(crate) mod irq;
 pub(crate) mod machine;
 pub(crate) mod mischief;

@@ -111,6 +111,8 @@ struct Frame {
     entered: u64,
 }
 
+/// SPP, in `sstatus`: the exception came from supervisor mode.
+const SPP: u64 = 1 << 8;
 /// Causes of what can't be stepped over by skipping an instruction: it could not be fetched.
 const BAD_PC: [u64; 3] = [cause::FETCH_MISALIGNED, cause::FETCH_ACCESS, cause::FETCH_PAGE];
 
@@ -138,5 +140,7 @@ extern "C" fn trapped(frame: &mut Frame) {
         // SAFETY: an instruction of this program that was just executed.
         let low = unsafe { *(frame.pc as *const u16) };
         frame.pc += if low & 3 == 3 { 4 } else { 2 };
+        // What a program of user mode was to show, it has.
+        frame.sstatus |= SPP;
     }
 }

@@ -4,6 +4,7 @@ mod csrs;
 mod fences;
 mod firmware;
 mod log;
+pub(crate) mod messages;
 mod tables;
 pub(crate) mod wild;
 
@@ -16,4 +17,5 @@ pub(crate) const PROGRAMS: &[(&str, fn())] = &[
     ("lost", tables::lost),
     ("fences", fences::run),
     ("log", log::run),
+    ("messages", messages::run),
 ];

@@ -20,6 +20,37 @@ macro_rules! raises {
     }};
 }
 
+/// Runs an instruction in user mode; the cause of the exception that it makes, or 0 if it makes none. The vectors come
+/// back in supervisor mode.
+macro_rules! program {
+    ($code:literal) => {{
+        // SAFETY: what faults is stepped over; user mode ends with the first exception, here or at the last CSR.
+        unsafe {
+            let cause: u64;
+            crate::runtime::faults::tolerate(true);
+            core::arch::asm!(
+                "la t0, 1f",
+                "csrw sepc, t0",
+                // SPP and SPIE: user mode, and interrupts stay masked behind it.
+"li t0, 0x120",
+                "csrc sstatus, t0",
+                "li {cause}, 0",
+                "sret",
+                ".balign 4",
+                "1:",
+                $code,
+                "csrr {cause}, scause",
+                cause = out(reg) cause,
+                out("t0") _,
+            );
+            crate::runtime::faults::tolerate(false);
+            cause
+        }
+    }};
+}
+
+pub(super) use program;
+
 pub(super) fn run(report: &mut Report) {
     raises!(report, "a word of zeros is illegal", cause::ILLEGAL, ".2byte 0");
     raises!(report, "a word of ones is illegal", cause::ILLEGAL, ".4byte 0xffffffff");
@@ -36,6 +67,9 @@ pub(super) fn run(report: &mut Report) {
     } else {
         report.skip("what only a hypervisor has");
     }
+    report.equal("a program can't wait for interrupts", program!("wfi"), cause::ILLEGAL);
+    report.equal("nor reach a supervisor's CSRs", program!("csrr t0, sie"), cause::ILLEGAL);
+    report.equal("but calls", program!("ecall"), cause::CALL_FROM_USER);
     let load = |what: &dyn Fn()| attempt(what).err().map(|Fault { cause, address }| (cause, address));
     for (what, address, width) in [
         ("a load of 1 byte from nothing", NOTHING + 0x123, 1),

@@ -5,14 +5,14 @@ mod calls;
 mod devices;
 mod extensions;
 mod faults;
+mod files;
 mod lent;
 mod plic;
 mod smp;
 mod time;
 pub(crate) mod units;
 
-use super::registers::{SOFTWARE, clear_bits};
-use super::timer;
+use super::{irq, timer};
 use crate::runtime::machine::machine;
 use crate::selfcheck::Report;
 
@@ -23,6 +23,7 @@ pub(crate) const PARTS: &[fn(&mut Report)] = &[
     faults::run,
     accesses::run,
     plic::run,
+    files::run,
     time::run,
     devices::rtc,
     units::run,
@@ -35,7 +36,7 @@ pub(crate) const FIRMWARE: &[fn(&mut Report)] = &[extensions::run];
 /// Takes what an earlier check that failed has left behind, so that it fails alone.
 pub(crate) fn quiet() {
     timer::stop();
-    clear_bits!("sip", SOFTWARE);
+    irq::forget();
     if let Some(plic) = machine().parts.plic {
         for _ in 0..8 {
             match plic.claim() {

@@ -5,7 +5,6 @@ use isa_firmware::sbi::{Error, Extension, hsm, ipi};
 
 use crate::arch::firmware::call;
 use crate::arch::irq;
-use crate::arch::registers::{SOFTWARE, clear_bits};
 use crate::arch::selfcheck::units;
 use crate::runtime::clock::within;
 use crate::runtime::cpus::{self, Order};
@@ -69,13 +68,13 @@ fn is_answered(index: usize) -> bool {
     let before = cpus::counts(index).1;
     irq::send(machine().cpus()[index]);
     let answered = within(SECOND, irq_waits);
-    clear_bits!("sip", SOFTWARE);
+    irq::forget();
     answered && cpus::counts(index).1 == before + 1
 }
 
 /// Takes all answers.
 fn drain() {
     while within(SECOND / 100, irq_waits) {
-        clear_bits!("sip", SOFTWARE);
+        irq::forget();
     }
 }
