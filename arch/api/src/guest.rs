@@ -35,6 +35,8 @@ pub trait Virt: Cpu + Context {
     fn can_have_files() -> Result<(), NoVirt> {
         Err(NoVirt("the architecture has none"))
     }
+    /// Sends a message to a file that is in hardware. From any CPU.
+    fn post(_page: FilePage, _identity: u32) {}
     /// Prepares the asking CPU; each time that it comes up. The boot CPU is the first. The answer names registers in
     /// which guests see less of the processor from now on, since this CPU has less than those before it.
     ///
@@ -69,6 +71,60 @@ pub trait Virt: Cpu + Context {
     fn interface_rang(masked: &IrqsOff<Self>);
 }
 
+/// A page of registers to which messages for a virtual CPU are written while it has a file in the hardware.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FilePage(Hpa);
+
+#[expect(unsafe_code, reason = "the contract says who guarantees what")]
+impl FilePage {
+    /// Where nobody listens: what is posted there is lost.
+    pub const NOWHERE: Self = Self(Hpa::new(0));
+    /// The page at `at`.
+    ///
+    /// # Safety
+    /// A guest's interrupt file is there, and it is mapped for us as registers for good.
+    pub const unsafe fn new(at: Hpa) -> Self {
+        Self(at)
+    }
+    /// Where it is.
+    pub const fn address(self) -> u64 {
+        self.0.get()
+    }
+}
+
+/// What a file of messages holds (AIA, 3.8). Bit n of word m is identity 64 m + n.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FileImage {
+    /// Whether it interrupts its CPU.
+    pub delivers: bool,
+    /// Identities from here on do not interrupt; 0 for all do.
+    pub threshold: u32,
+    /// What may come.
+    pub enabled: [u64; 32],
+    /// What has come.
+    pub pending: [u64; 32],
+}
+
+impl FileImage {
+    /// Nothing, and switched off.
+    pub const EMPTY: Self = Self { delivers: false, threshold: 0, enabled: [0; 32], pending: [0; 32] };
+}
+
+/// A virtual CPU's file of messages, kept in software while the hardware has none for it. *Implemented above, called
+/// below*, with interrupts masked.
+pub trait MessageFile: Send + Sync {
+    /// Where the guest sends its messages.
+    fn page(&self) -> Gpa;
+    /// The highest identity.
+    fn highest(&self) -> u32;
+    /// The hardware has the file from now on: `image` becomes what it held, and messages that come here are passed on
+    /// to `page` ([`Virt::post`]).
+    fn lend(&self, page: FilePage, image: &mut FileImage);
+    /// No more: when the last message was passed on, and before another one is taken, `read` says what the hardware
+    /// holds.
+    fn take_back(&self, read: &mut dyn FnMut(&mut FileImage));
+}
+
 /// How the hardware hands interrupts to guests.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum VirtualInterface {
@@ -93,6 +149,15 @@ pub enum VirtualInterface {
         set_active: usize,
         /// GICD_ICACTIVER0's address.
         clear_active: usize,
+    },
+    /// In files of messages that this CPU has for guests (IMSIC).
+    Files {
+        /// Where the page of the first one is; the others follow. They stay mapped for us.
+        first: Hpa,
+        /// How many pages there are.
+        count: u32,
+        /// The highest identity in them.
+        highest: u32,
     },
 }
 
@@ -264,6 +329,9 @@ pub trait GuestCpu: Sized + Send {
     type Machine: Cpu;
     /// One that is powered off, with registers as after reset.
     fn new(profile: GuestProfile, port: Arc<dyn GuestPort>) -> Option<Self>;
+    /// Gives it its file of messages; before it runs. Where the hardware has files for guests, it is there while the
+    /// CPU runs.
+    fn set_file(&mut self, _file: Arc<dyn MessageFile>) {}
     /// Resets it, to begin at `from`.
     fn start(&mut self, from: PowerOn);
     /// Runs the guest until something is owed to it.

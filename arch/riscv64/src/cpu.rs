@@ -12,7 +12,7 @@ use arch_parts::{console, image};
 use isa_rv::extensions::{Extension, Extensions};
 
 use crate::csr::sstatus;
-use crate::guest::Loaded;
+use crate::guest::{Files, Loaded};
 use crate::local::Local;
 use crate::processors::BeginCell;
 use crate::{Riscv64, sbi};
@@ -33,6 +33,8 @@ pub(crate) struct PerCpu {
     pub(crate) local: Local,
     /// The virtual CPU whose registers are in this CPU's hardware.
     pub(crate) loaded: Loaded,
+    /// Its interrupt files for guests.
+    pub(crate) files: Files,
     /// What the CPU begins with; nothing for the boot CPU.
     pub(crate) begin: BeginCell,
     emergency_stack: &'static EmergencyStack,
@@ -53,6 +55,7 @@ impl PerCpu {
             nesting: Nesting::new(),
             local: Local::new(),
             loaded: Loaded::none(),
+            files: Files::none(),
             begin: BeginCell::new(),
             emergency_stack,
         }

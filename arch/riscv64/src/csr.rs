@@ -65,6 +65,10 @@ pub(crate) mod hstatus {
     pub(crate) const SPV: u64 = 1 << 7;
     /// HLV and HSV act as the guest's supervisor mode.
     pub(crate) const SPVP: u64 = 1 << 8;
+    /// The guest's interrupt file.
+    pub(crate) const VGEIN: u64 = 0x3f << VGEIN_SHIFT;
+    /// Where its number begins.
+    pub(crate) const VGEIN_SHIFT: u32 = 12;
     /// The guest's WFI traps.
     pub(crate) const VTW: u64 = 1 << 21;
     /// VS mode has 64-bit registers.
@@ -85,4 +89,6 @@ pub(crate) mod pending {
     pub(crate) const SEI: u64 = 1 << 9;
     /// External, for the guest.
     pub(crate) const VSEI: u64 = 1 << 10;
+    /// Some guest's interrupt file, for us.
+    pub(crate) const SGEI: u64 = 1 << 12;
 }

@@ -195,6 +195,7 @@ impl LocalIrqs for Riscv64 {
         }
         // What is left, by its cause: the timer first of all.
         let rest = pending & !(pending::SEI | pending::SSI);
+        let rest = if rest == 0 { get!("hip") & get!("hie") & pending::SGEI } else { rest };
         (rest != 0).then(|| local::cause(rest.trailing_zeros()))
     }
 

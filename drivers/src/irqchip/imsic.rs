@@ -1,18 +1,22 @@
 //! The incoming MSI controller (AIA 1.0, chapter 3): each hart's file of interrupts, to which messages are sent. The
 //! file is part of the hart ([`LocalIrqs::take_messages`]); what is here is where the files lie and how many identities
 //! there are. Its messages come as lines of the hart's own controller.
+//!
+//! Files for guests, if there are any, follow the supervisor's of the same hart. They are given to virtual CPUs below
+//! ([`VirtualInterface::Files`]); when one has something for a CPU that waits, its hart is interrupted.
 
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use addr::Hpa;
-use arch::{IrqsOff, LocalIrqs, Machine};
+use arch::{IrqsOff, LocalIrqs, Machine, Virt, VirtualInterface};
 use atomic::Arc;
+use host_irq::{Line, Outcome, Trigger};
 use host_mmio::Window;
 use host_sync::Spin;
 use isa_aia::imsic::{Layout, MAX_IDENTITIES};
-use isa_rv::local;
+use isa_rv::{cause, local};
 
 use super::harts::{self, Hart};
 use crate::{Declined, Driver, Node, Running, Stage};
@@ -26,15 +30,20 @@ pub(super) struct Imsic {
     harts: Vec<Hart>,
     /// The highest identity; it is for interrupts between CPUs.
     highest: u32,
-    /// Where the files are, for good: CPUs always need to reach each other.
+    /// Where the files are, for good: CPUs always need to reach each other, and guests may have the others.
     windows: Vec<Window>,
     layout: Layout,
+    /// The highest identity in files for guests; 0 when there are none.
+    highest_of_guests: u32,
 }
 
 /// By the phandle of the node: for those whose `msi-parent` it is.
 static FOUND: Spin<Vec<(u32, Arc<Imsic>)>> = Spin::new(Vec::new());
 
-struct Started(u32);
+struct Started {
+    phandle: u32,
+    _line: Option<Line>,
+}
 
 fn start(node: &Node<'_>) -> Result<Running, Declined> {
     let phandle = super::phandle(node)?;
@@ -62,16 +71,38 @@ fn start(node: &Node<'_>) -> Result<Running, Declined> {
         return Err(Declined::broken("properties \"riscv,…-index-bits\" overlap"));
     }
     let windows = (0..node.reg()?.len()).map(|index| node.window(index)).collect::<Result<_, _>>()?;
-    let imsic = Arc::new(Imsic::new(harts, highest, layout, windows));
+    let highest_of_guests = guests(node, layout, highest)?;
+    let line = (highest_of_guests != 0).then(|| {
+        let handler = |masked: &IrqsOff, _| {
+            Machine::interface_rang(masked);
+            Outcome::Done
+        };
+        Line::on(local::cause(cause::GUEST_EXTERNAL), Trigger::LevelHigh, node.name(), Box::new(handler))
+    });
+    let line = line.transpose()?;
+    let imsic = Arc::new(Imsic { highest_of_guests, ..Imsic::new(harts, highest, layout, windows) });
     imsic.start_cpu(&IrqsOff::now()).map_err(Declined::Broken)?;
     FOUND.lock().push((phandle, imsic));
-    Ok(Box::new(Started(phandle)))
+    Ok(Box::new(Started { phandle, _line: line }))
 }
 
 impl Drop for Started {
     fn drop(&mut self) {
-        FOUND.lock().retain(|(phandle, _)| *phandle != self.0);
+        FOUND.lock().retain(|(phandle, _)| *phandle != self.phandle);
     }
+}
+
+/// The highest identity in the files for guests that the node tells of; 0 if there are none.
+fn guests(node: &Node<'_>, layout: Layout, highest: u32) -> Result<u32, Declined> {
+    if layout.guest_bits == 0 {
+        return Ok(0);
+    }
+    let highest = node.u32_or("riscv,num-guest-ids", highest)?;
+    if !(1..MAX_IDENTITIES).contains(&highest) {
+        let text = alloc::format!("property \"riscv,num-guest-ids\": {highest} is not in 1 to 2047");
+        return Err(Declined::Broken(text));
+    }
+    Ok(highest)
 }
 
 /// The files that a node sends its messages to.
@@ -89,7 +120,7 @@ pub(super) fn is_parent_ours(node: &Node<'_>) -> Result<bool, Declined> {
 
 impl Imsic {
     pub(super) const fn new(harts: Vec<Hart>, highest: u32, layout: Layout, windows: Vec<Window>) -> Self {
-        Self { harts, highest, windows, layout }
+        Self { harts, highest, windows, layout, highest_of_guests: 0 }
     }
 
     /// The asking CPU takes messages: every identity, since none is sent that nobody asked for.
@@ -103,16 +134,36 @@ impl Imsic {
         for identity in 1..=self.highest {
             Machine::set_enabled(masked, local::message(identity), true);
         }
+        if let Some(interface) = self.interface(hart) {
+            Machine::use_interface(masked, interface);
+        }
         Ok(())
     }
 
     /// Where a hart's own file is mapped.
     fn page(&self, hart: u64) -> Option<usize> {
-        let base = self.windows.iter().map(|window| window.span().base().get()).min()?;
-        // What tells files apart is zero in the address of the first one (AIA, 3.6).
-        let at = Hpa::new(base + self.layout.offset(self.place(hart)?, 0));
+        let at = self.place_of_file(hart, 0)?;
         let window = self.windows.iter().find(|window| window.span().contains(at))?;
         Some(window.address() + (at.get() - window.span().base().get()) as usize)
+    }
+
+    /// Where a hart's own file is (0), or one for its guests.
+    fn place_of_file(&self, hart: u64, guest: u32) -> Option<Hpa> {
+        let base = self.windows.iter().map(|window| window.span().base().get()).min()?;
+        // What tells files apart is zero in the address of the first one (AIA, 3.6).
+        Some(Hpa::new(base + self.layout.offset(self.place(hart)?, guest)))
+    }
+
+    /// The files for guests of a hart.
+    fn interface(&self, hart: u64) -> Option<VirtualInterface> {
+        let count = (1_u32 << self.layout.guest_bits) - 1;
+        if self.highest_of_guests == 0 || count == 0 {
+            return None;
+        }
+        let (first, last) = (self.place_of_file(hart, 1)?, self.place_of_file(hart, count)?);
+        let inside = |window: &Window| window.span().contains(first) && window.span().contains(last);
+        let interface = VirtualInterface::Files { first, count, highest: self.highest_of_guests };
+        self.windows.iter().any(inside).then_some(interface)
     }
 
     /// The highest identity that devices may send.

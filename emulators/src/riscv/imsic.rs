@@ -1,14 +1,17 @@
 //! Incoming MSI controllers (AIA 1.0, chapter 3): each CPU's file of interrupts. A message is a write of an identity to
 //! the file's page; the CPU itself reaches its file by `stopei`, and by `sireg` where `siselect` names a register.
 //!
-//! An access to the registers traps, since the hart has no file for the guest: one exit to read, one more to write.
+//! Where a CPU runs on a hart with files for guests, one of those is its own ([`MessageFile`]), and nothing of this traps;
+//! messages that come here all the same are passed on. Elsewhere an access to the registers is one exit to read, and one
+//! more to write.
 
 use alloc::borrow::Cow;
 use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use arch::{Machine, RegisterId, Virt, Width};
+use addr::Gpa;
+use arch::{FileImage, FilePage, Machine, MessageFile, RegisterId, Virt, Width};
 use atomic::Arc;
 use fdt::Node;
 use host_sync::{IrqOff, Rank, Spin};
@@ -46,8 +49,10 @@ fn build(wires: &mut Wires<'_>) -> Result<(), NotWired> {
     let places = places(wires)?;
     check_layout(wires, places.len())?;
     let lines = (0..places.len()).map(|index| wires.irq(index)).collect::<Result<Vec<_>, _>>()?;
-    let files = lines.into_iter().map(|line| File::new(line, highest)).collect();
-    let base = wires.reg(0)?.base().get();
+    let base = wires.reg(0)?.base();
+    let file = |(place, line): (u64, IrqLine)| File::new(base.offset(place * FILE_SIZE), line, highest);
+    let files = (0..).zip(lines).map(file).collect();
+    let base = base.get();
     let imsic = Arc::new(Imsic { base, files, places });
     wires.map(0, Arc::new(Pages(imsic.clone())))?;
     let indirect = select::EIDELIVERY..=select::EIE63;
@@ -118,13 +123,13 @@ struct Imsic {
     /// Where the first page is, in the guest's memory.
     base: u64,
     /// In the order of their pages.
-    files: Vec<File>,
+    files: Vec<Arc<File>>,
     /// The place of each CPU's file.
     places: Vec<usize>,
 }
 
 impl Imsic {
-    fn of_cpu(&self, cpu: u32) -> Option<&File> {
+    fn of_cpu(&self, cpu: u32) -> Option<&Arc<File>> {
         self.files.get(*self.places.get(cpu as usize)?)
     }
 }
@@ -132,6 +137,7 @@ impl Imsic {
 /// A CPU's file.
 struct File {
     // Wires.
+    page: Gpa,
     line: IrqLine,
     /// Locked with interrupts masked: messages come from anywhere.
     state: Spin<State, IrqOff>,
@@ -147,6 +153,8 @@ struct State {
     /// Bit n of word m is identity 64 m + n.
     enabled: Vec<u64>,
     // What follows.
+    /// The hardware has the file: what is here is not looked at, and messages go there.
+    lent: Option<FilePage>,
     pending: Vec<u64>,
     /// What `stopei` said last: what a write to it takes.
     told: u32,
@@ -155,18 +163,19 @@ struct State {
 }
 
 impl File {
-    fn new(line: IrqLine, highest: u32) -> Self {
+    fn new(page: Gpa, line: IrqLine, highest: u32) -> Arc<Self> {
         let words = vec![0; (highest / 64 + 1) as usize];
         let state = State {
             highest,
             delivers: false,
             threshold: 0,
             enabled: words.clone(),
+            lent: None,
             pending: words,
             told: 0,
             level: false,
         };
-        Self { line, state: Spin::ranked(state, Rank::Controller) }
+        Arc::new(Self { page, line, state: Spin::ranked(state, Rank::Controller) })
     }
 
     /// Does something to the state, and sets the line as follows from it.
@@ -174,7 +183,7 @@ impl File {
     fn change<T>(&self, what: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.state.lock();
         let result = what(&mut state);
-        let level = state.delivers && state.top() != 0;
+        let level = state.lent.is_none() && state.delivers && state.top() != 0;
         if state.level != level {
             state.level = level;
             self.line.set(level);
@@ -183,7 +192,47 @@ impl File {
     }
 
     fn send(&self, identity: u32) {
-        self.change(|state| state.set_pending(identity, true));
+        self.change(|state| match state.lent {
+            Some(page) if identity <= state.highest => Machine::post(page, identity),
+            _ => state.set_pending(identity, true),
+        });
+    }
+}
+
+impl MessageFile for File {
+    fn page(&self) -> Gpa {
+        self.page
+    }
+
+    fn highest(&self) -> u32 {
+        self.state.lock().highest
+    }
+
+    fn lend(&self, page: FilePage, image: &mut FileImage) {
+        self.change(|state| {
+            (image.delivers, image.threshold) = (state.delivers, state.threshold);
+            let words = image.enabled.iter_mut().zip(&mut image.pending);
+            for ((to_enabled, to_pending), (enabled, pending)) in
+                words.zip(state.enabled.iter().zip(&mut state.pending))
+            {
+                (*to_enabled, *to_pending) = (*enabled, core::mem::take(pending));
+            }
+            state.lent = Some(page);
+        });
+    }
+
+    fn take_back(&self, read: &mut dyn FnMut(&mut FileImage)) {
+        let mut image = FileImage::EMPTY;
+        self.change(|state| {
+            read(&mut image);
+            state.lent = None;
+            state.write(Register::Threshold, image.threshold.into());
+            state.delivers = image.delivers;
+            for (index, (enabled, pending)) in (0..).zip(image.enabled.iter().zip(&image.pending)) {
+                state.write(Register::Enable(index), *enabled);
+                state.write(Register::Pending(index), *pending);
+            }
+        });
     }
 }
 
@@ -283,7 +332,8 @@ impl Target for Pages {
             tree.field(
                 &format!("CPU {cpu}"),
                 format_args!(
-                    "{}, threshold {}, {} enabled, {} pending, next {}",
+                    "{}{}, threshold {}, {} enabled, {} pending, next {}",
+                    if state.lent.is_some() { "in hardware; before that " } else { "" },
                     if state.delivers { "on" } else { "off" },
                     state.threshold,
                     count(&state.enabled),
@@ -311,12 +361,22 @@ fn selected(access: Access) -> Result<Option<Register>, Refused> {
 impl Target for Registers {
     fn read(&self, access: Access) -> Result<u64, Refused> {
         let file = self.0.of_cpu(access.by).ok_or(Refused::Nothing)?;
-        if access.offset == STOPEI.into() {
-            let mut state = file.state.lock();
-            state.told = state.top();
-            return Ok(topei(state.told));
+        let is_claim = access.offset == STOPEI.into();
+        let register = if is_claim { None } else { selected(access)? };
+        if register.is_none() && !is_claim {
+            return Ok(0);
         }
-        Ok(selected(access)?.map_or(0, |register| file.state.lock().read(register)))
+        let mut state = file.state.lock();
+        if state.lent.is_some() {
+            return Err(Refused::Unsettled);
+        }
+        Ok(match register {
+            Some(register) => state.read(register),
+            None => {
+                state.told = state.top();
+                topei(state.told)
+            }
+        })
     }
 
     fn write(&self, access: Access, value: u64) -> Result<(), Refused> {
@@ -347,6 +407,9 @@ impl Controller for Chip {
     }
     fn messages(&self) -> Option<Arc<dyn Messages>> {
         Some(self.0.clone())
+    }
+    fn file(&self, vcpu: u32) -> Option<Arc<dyn MessageFile>> {
+        Some(self.0.of_cpu(vcpu)?.clone())
     }
     fn reset(&self) {
         for file in &self.0.files {

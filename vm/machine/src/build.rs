@@ -238,8 +238,11 @@ fn assemble(
         let port = controller.port(vcpu.index(), vcpu.clone()).ok_or_else(|| {
             root_error(format!("the interrupt controller has no way to interrupt {}", vcpu.name()))
         })?;
-        let cpu = arch::Vcpu::new(profile, port)
+        let mut cpu = arch::Vcpu::new(profile, port)
             .ok_or_else(|| root_error(format!("{} can't be made on this processor", vcpu.name())))?;
+        if let Some(file) = controllers.iter().find_map(|controller| controller.file(vcpu.index())) {
+            cpu.set_file(file);
+        }
         let runner = Runner::new(
             cpu,
             vcpu.index(),

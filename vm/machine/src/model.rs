@@ -3,7 +3,7 @@
 use alloc::borrow::Cow;
 use atomic::Arc;
 
-use arch::GuestPort;
+use arch::{GuestPort, MessageFile};
 use vio::irq::{IrqLine, Messages};
 use vm_bus::VcpuWaker;
 
@@ -47,6 +47,10 @@ pub trait Controller: Send + Sync {
     fn set_software(&self, _vcpu: u32, _raised: bool) {}
     /// What takes messages that this controller's node is the parent of (`msi-parent`).
     fn messages(&self) -> Option<Arc<dyn Messages>> {
+        None
+    }
+    /// The file to which messages for virtual CPU number `vcpu` come, where each has one (IMSIC).
+    fn file(&self, _vcpu: u32) -> Option<Arc<dyn MessageFile>> {
         None
     }
     /// Everything as it was built; the ports stay.

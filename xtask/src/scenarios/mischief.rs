@@ -86,7 +86,7 @@ fn quiet(machine: &mut Machine) {
     machine.append = "vmm.loglevel=4".to_owned();
 }
 
-fn selfcheck_machine(machine: &mut Machine) {
+pub(super) fn selfcheck_machine(machine: &mut Machine) {
     quiet(machine);
     machine.memory = None;
     machine.guests.tree = TEST_GUEST.to_owned();
@@ -95,7 +95,7 @@ fn selfcheck_machine(machine: &mut Machine) {
     machine.attach = true;
 }
 
-fn selfcheck(console: &mut Console) -> Result<()> {
+pub(super) fn selfcheck(console: &mut Console) -> Result<()> {
     let told = console.expect("SELFCHECK done", BOOT + 60)?;
     let failed: Vec<&str> = told.lines().filter(|line| line.contains("FAIL ")).collect();
     ensure!(failed.is_empty(), "the guest is not content:\n{}", failed.join("\n"));

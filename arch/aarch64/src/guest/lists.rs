@@ -69,6 +69,8 @@ pub(super) fn use_interface(own: &PerCpu, interface: VirtualInterface) {
             COUNT.store(count.min(Held::MAX), Ordering::Relaxed);
             (MAPPED, timer, set_active, clear_active)
         }
+        // RISC-V's.
+        VirtualInterface::Files { .. } => return,
     };
     TIMER.store(timer, Ordering::Relaxed);
     own.timer_active.set([set_active, clear_active]);

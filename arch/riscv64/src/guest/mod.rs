@@ -8,23 +8,28 @@
 //! | `access` | accesses to what is not memory, and to CSRs |
 //! | `state` | the CSRs of VS mode, floating-point and vector registers |
 //! | `wires` | its interrupts: wires and timer |
+//! | `waits` | what it waits for, and how |
+//! | `files` | interrupt files for guests |
 //! | `gstage` | the guest's memory map, VMIDs |
 
 mod access;
 mod enter;
+mod files;
 mod gstage;
 mod settle;
 mod state;
 mod vcpu;
+mod waits;
 mod wires;
 
+pub(crate) use files::Files;
 pub use gstage::GStage;
 pub(crate) use vcpu::State;
 pub use vcpu::VirtualCpu;
 
 use alloc::vec::Vec;
 
-use arch_api::{CpuId, IrqsOff, NoVirt, Virt, VirtualInterface};
+use arch_api::{CpuId, FilePage, IrqsOff, NoVirt, Virt, VirtualInterface};
 use isa_rv::cause;
 use isa_rv::extensions::Extension;
 
@@ -106,7 +111,7 @@ impl Virt for Riscv64 {
         if has { Ok(()) } else { Err(NoVirt("the harts lack the extension Ssaia")) }
     }
 
-    fn enable(_masked: &IrqsOff<Self>) -> Result<Vec<&'static str>, NoVirt> {
+    fn enable(masked: &IrqsOff<Self>) -> Result<Vec<&'static str>, NoVirt> {
         gstage::enable()?;
         let mut environment = envcfg::CBIE_FLUSH | envcfg::CBCFE | envcfg::CBZE;
         if cpu::has(Extension::Svpbmt) {
@@ -121,7 +126,6 @@ impl Virt for Riscv64 {
             set!("hedeleg", OWN_EXCEPTIONS);
             set!("hideleg", OWN_INTERRUPTS);
             set!("hstatus", hstatus::VSXL_64);
-            set!("hie", 0);
             set!("hvip", 0);
             set!("hgeie", 0);
             set!("hcounteren", COUNTERS);
@@ -137,11 +141,34 @@ impl Virt for Riscv64 {
                 set!("vstimecmp", u64::MAX);
             }
         }
+        cpu::this(masked).files.listen();
         state::enable();
         Ok(Vec::new())
     }
 
-    fn use_interface(_masked: &IrqsOff<Self>, _interface: VirtualInterface) {}
+    fn use_interface(masked: &IrqsOff<Self>, interface: VirtualInterface) {
+        if let VirtualInterface::Files { first, count, highest } = interface {
+            cpu::this(masked).files.set(first, count, highest);
+        }
+    }
+
+    fn post(page: FilePage, identity: u32) {
+        if page == FilePage::NOWHERE {
+            return;
+        }
+        // SAFETY: who made the value promised that these are a file's registers, which a store makes pending there;
+        // in order with what comes before and after.
+        unsafe {
+            core::arch::asm!(
+                "fence rw, o",
+                "sw {identity}, 0({page})",
+                "fence o, rw",
+                identity = in(reg) identity,
+                page = in(reg) page.address(),
+                options(nostack, preserves_flags),
+            );
+        }
+    }
 
     fn evict(masked: &IrqsOff<Self>) {
         State::evict(cpu::this(masked));
@@ -154,6 +181,6 @@ impl Virt for Riscv64 {
     }
 
     fn interface_rang(masked: &IrqsOff<Self>) {
-        cpu::this(masked).loaded.rang.set(true);
+        cpu::this(masked).files.rang();
     }
 }

@@ -4,8 +4,8 @@ use alloc::boxed::Box;
 use core::fmt;
 
 use arch_api::{
-    Call, Clock, Cpu, Exit, GuestCpu, GuestFault, GuestPort, GuestProfile, Held, IrqsOff, Nanos, PowerOn,
-    Read, Waits, Write,
+    Call, Clock, Exit, GuestCpu, GuestFault, GuestPort, GuestProfile, Held, IrqsOff, MessageFile, Nanos,
+    PowerOn, Read, Waits, Write,
 };
 use arch_parts::columns::Columns;
 use atomic::{Arc, AtomicU8, Ordering};
@@ -14,6 +14,7 @@ use isa_rv::extensions::Extension;
 
 use super::access::{self, Step};
 use super::enter::{Gprs, enter_guest};
+use super::files::OwnFile;
 use super::gstage::{self, GStage};
 use super::settle;
 use super::state::{self, Optional, Supervisor, Units};
@@ -52,16 +53,18 @@ pub(crate) struct State {
     /// The same for the port; here, since it is large and need not be made anew.
     pub(super) held: Held,
     /// `hstatus`, without what traps change.
-    hstatus: u64,
+    pub(super) hstatus: u64,
     pub(super) vs: Supervisor,
     optional: Optional,
     units: Units,
     /// When the guest's timer rings, in ticks; where there is no Sstc, the firmware's, which we watch.
     pub(super) timer: u64,
+    /// Its file of messages, if it has one.
+    pub(super) file: Option<OwnFile>,
     /// The port's [`GuestPort::stir`].
     stir: Arc<AtomicU8>,
     pub(super) port: Arc<dyn GuestPort>,
-    waits: Arc<Waits>,
+    pub(super) waits: Arc<Waits>,
 }
 
 impl fmt::Debug for State {
@@ -90,6 +93,10 @@ impl State {
             other.unload(cpu);
         }
         space.load(self.profile.index, cpu.id, masked);
+        self.take_file(cpu, space);
+        if let Some(file) = &self.file {
+            file.look_again();
+        }
         // SAFETY: interrupts are masked and nobody's registers are in the hardware any more.
         unsafe {
             self.vs.load();
@@ -129,11 +136,15 @@ impl State {
             }
         }
         cpu.loaded.clear();
+        cpu.files.look_again();
+        if let Some(file) = &mut self.file {
+            file.left();
+        }
     }
 
     /// Takes whoever is in the hardware of `cpu`, which is this one, out of it. No translation of a guest is
     /// left to be walked.
-    pub(super) fn evict(cpu: &PerCpu) {
+    fn vacate(cpu: &PerCpu) {
         // SAFETY: as in `load`.
         if let Some(state) = unsafe { cpu.loaded.get() } {
             state.unload(cpu);
@@ -141,30 +152,20 @@ impl State {
         gstage::unload();
     }
 
-    /// Whether something came for the guest: an interrupt that it enabled, or news of the port.
-    fn has_pending(&self, loaded: bool) -> bool {
-        let (timer, enabled) = self.timer_and_enabled(loaded);
-        let mut wires = if loaded { get!("hip") } else { self.wires };
-        if timer <= get!("time") {
-            wires |= pending::VSTI;
-        }
-        // VS interrupts stand one higher than the guest sees them.
-        self.port.stirred() || wires >> 1 & enabled != 0
+    /// Nothing of any virtual CPU is left in the hardware of `cpu`, which is this one.
+    pub(super) fn evict(cpu: &PerCpu) {
+        Self::vacate(cpu);
+        cpu.files.give_all_back();
     }
 
-    /// Waits on the guest's behalf, with the guest in the processor, until an interrupt comes for it or for us. Nobody
-    /// else could run meanwhile. Says whether the guest can go on: it cannot while an interrupt of ours waits. Who stirs
-    /// the port later interrupts us.
-    #[cold]
-    fn wait_in_place(&self, cpu: &PerCpu, masked: &IrqsOff<Riscv64>) -> bool {
-        if !cpu.loaded.rang.get() && !self.port.stirred() {
-            self.waits.begin(Riscv64::now());
-            // Also ends, at once if need be, when an interrupt is pending that is the guest's and that it enabled: `hie`
-            // belongs to `mie`.
-            Riscv64::wait(masked);
-            self.waits.end(Riscv64::now());
+    /// Nothing of this one is left in the hardware of `cpu`, which is this one.
+    fn leave(&mut self, cpu: &PerCpu) {
+        let has_file = self.file.as_ref().is_some_and(|file| file.number() != 0);
+        if has_file || self.is_loaded(cpu) {
+            // Whoever is there may have the file next, when it is loaded again.
+            Self::vacate(cpu);
+            self.give_file_back(&cpu.files);
         }
-        get!("sip") & get!("sie") == 0
     }
 
     /// Whether something is due before the guest goes on.
@@ -281,9 +282,7 @@ impl Drop for VirtualCpu {
     fn drop(&mut self) {
         let masked = IrqsOff::<Riscv64>::now();
         let cpu = cpu::this(&masked);
-        if self.0.is_loaded(cpu) {
-            State::evict(cpu);
-        }
+        self.0.leave(cpu);
     }
 }
 
@@ -308,19 +307,22 @@ impl GuestCpu for VirtualCpu {
             optional: Optional::default(),
             units: Units::new(),
             timer: u64::MAX,
+            file: None,
             stir: port.stir().clone(),
             port,
             waits: Arc::default(),
         })))
     }
 
+    fn set_file(&mut self, file: Arc<dyn MessageFile>) {
+        self.0.file = Some(OwnFile::new(file));
+    }
+
     fn start(&mut self, from: PowerOn) {
         let masked = IrqsOff::<Riscv64>::now();
         let cpu = cpu::this(&masked);
         let state = &mut *self.0;
-        if state.is_loaded(cpu) {
-            State::evict(cpu);
-        }
+        state.leave(cpu);
         state.reset();
         state.gprs.pc = from.entry.get();
         // SBI, "Hart State Management": a0 is the hart's id, a1 what the caller gave.
@@ -338,6 +340,9 @@ impl GuestCpu for VirtualCpu {
         }
         let cpu = cpu::this(masked);
         state.past_call = 0;
+        if let Some(file) = &state.file {
+            file.go_on();
+        }
         loop {
             if !state.is_loaded(cpu) {
                 state.load(cpu, space, masked);
@@ -355,6 +360,8 @@ impl GuestCpu for VirtualCpu {
             let scause = unsafe { enter_guest(&raw mut state.gprs) };
             match settle::settle(state, scause) {
                 None => {}
+                // It waits for another of its CPUs, and nobody else has a use for this one.
+                Some(Exit::Yield) if !cpu.nesting.others_ready().get() => {}
                 Some(Exit::Wait) if !cpu.nesting.others_ready().get() => {
                     let goes_on = state.wait_in_place(cpu, masked);
                     if !goes_on {
@@ -433,6 +440,10 @@ impl GuestCpu for VirtualCpu {
     fn refresh(&mut self) {
         let masked = IrqsOff::<Riscv64>::now();
         let cpu = cpu::this(&masked);
+        if self.0.file.as_ref().is_some_and(|file| file.number() != 0) {
+            // What has come to its file is to be seen as well: both come out of the hardware.
+            self.0.leave(cpu);
+        }
         if self.0.is_loaded(cpu) { self.0.exchange(cpu) } else { self.0.exchange_aside() }
     }
 
@@ -450,7 +461,14 @@ impl GuestCpu for VirtualCpu {
     fn has_pending(&self) -> bool {
         let masked = IrqsOff::<Riscv64>::now();
         let state = &*self.0;
-        state.has_pending(state.is_loaded(cpu::this(&masked)))
+        let cpu = cpu::this(&masked);
+        cpu.files.look_again();
+        let loaded = state.is_loaded(cpu);
+        let is_pending = state.has_pending(loaded);
+        if !is_pending {
+            state.wait_for_messages(loaded);
+        }
+        is_pending
     }
 
     fn show(&self, out: &mut dyn fmt::Write) -> fmt::Result {
@@ -464,6 +482,9 @@ impl GuestCpu for VirtualCpu {
         show_registers(out, &state.gprs.x)?;
         let mode = if state.gprs.sstatus & sstatus::SPP != 0 { "VS" } else { "VU" };
         writeln!(out, "    PC=0x{:016x}   MODE={mode}   HVIP=0x{:03x}", state.gprs.pc, state.wires)?;
+        if let Some(file) = &state.file {
+            writeln!(out, "    FILE={}", file.number())?;
+        }
         let mut columns = Columns::new(out, 2, 18);
         vs.each(|name, value| columns.put(name, value));
         columns.end()

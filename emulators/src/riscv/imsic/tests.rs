@@ -5,7 +5,7 @@ use super::*;
 /// Two CPUs with files of 255 identities, whose lines lead to pins 0 and 1.
 fn imsic() -> (Arc<Imsic>, Arc<fake::Pins>) {
     let pins = fake::Pins::new(2);
-    let files = (0..2).map(|pin| File::new(pins.line(pin), 255)).collect();
+    let files = (0..2).map(|pin| File::new(Gpa::new(0x2800_0000), pins.line(pin), 255)).collect();
     (Arc::new(Imsic { base: 0x2800_0000, files, places: vec![0, 1] }), pins)
 }
 
@@ -128,4 +128,28 @@ fn a_reset_forgets_everything_of_its_cpu() {
     assert_eq!(imsic.files[1].state.lock().pending[0], 1 << 9);
     chip.reset();
     assert_eq!(imsic.files[1].state.lock().pending[0], 0);
+}
+
+#[test]
+fn what_the_hardware_had_comes_back_and_nothing_interrupts_meanwhile() {
+    let (imsic, pins) = imsic();
+    set_up(&imsic);
+    write(&imsic, select::EITHRESHOLD, 100);
+    store(&imsic, SETEIPNUM_LE, 9).unwrap();
+    let mut image = FileImage::EMPTY;
+    imsic.files[0].lend(FilePage::NOWHERE, &mut image);
+    assert!(!pins.level(0), "the hardware interrupts");
+    assert_eq!((image.delivers, image.threshold, image.pending[0]), (true, 100, 1 << 9));
+    assert_eq!(image.enabled[..5], [!1, !0, !0, !0, 0]);
+    store(&imsic, SETEIPNUM_LE, 10).unwrap();
+    assert!(!pins.level(0), "passed on");
+    assert_eq!(Registers(imsic.clone()).read(CLAIM), Err(Refused::Unsettled));
+    assert_eq!(read(&imsic, 0x30), 0, "priorities are nobody's: the file stays where it is");
+    imsic.files[0].take_back(&mut |back| {
+        *back = image.clone();
+        (back.threshold, back.pending) = (0, [0; 32]);
+        (back.pending[2], back.pending[31]) = (1 << 7, !0);
+    });
+    assert!(pins.level(0));
+    assert_eq!([claim(&imsic), claim(&imsic)], [2 * 64 + 7, 0], "identities beyond the last are nobody's");
 }

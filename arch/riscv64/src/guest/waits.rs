@@ -1,0 +1,60 @@
+//! What a virtual CPU waits for, and how.
+
+use arch_api::{Clock, Cpu, IrqsOff};
+
+use super::files::OwnFile;
+use super::vcpu::State;
+use crate::Riscv64;
+use crate::cpu::PerCpu;
+use crate::csr::{get, pending};
+
+impl State {
+    /// The file has something for it, or what it waits for is there otherwise.
+    pub(super) fn wake(&self) {
+        self.port.wake();
+    }
+
+    /// Whether something came for the guest: an interrupt that it enabled, or news of the port.
+    pub(super) fn has_pending(&self, loaded: bool) -> bool {
+        let (timer, enabled) = self.timer_and_enabled(loaded);
+        let mut wires = if loaded { get!("hip") } else { self.wires };
+        if timer <= get!("time") {
+            wires |= pending::VSTI;
+        }
+        if self.file.as_ref().is_some_and(OwnFile::is_pending) {
+            wires |= pending::VSEI;
+        }
+        // VS interrupts stand one higher than the guest sees them.
+        self.port.stirred() || wires >> 1 & enabled != 0
+    }
+
+    /// It begins to wait: a message that it enabled is to interrupt us.
+    pub(super) fn wait_for_messages(&self, loaded: bool) {
+        if let Some(file) = &self.file
+            && self.timer_and_enabled(loaded).1 & pending::SEI != 0
+        {
+            file.wait();
+        }
+    }
+
+    /// Waits on the guest's behalf, with the guest in the processor, until an interrupt comes for it or for us. Nobody
+    /// else could run meanwhile. Says whether the guest can go on: it cannot while an interrupt of ours waits. Who stirs
+    /// the port later interrupts us.
+    #[cold]
+    pub(super) fn wait_in_place(&self, cpu: &PerCpu, masked: &IrqsOff<Riscv64>) -> bool {
+        if !cpu.loaded.rang.get() && !self.port.stirred() {
+            cpu.files.look_again();
+            // Not every hart is woken by a guest's file alone (QEMU's are not while no guest runs).
+            self.wait_for_messages(true);
+            self.waits.begin(Riscv64::now());
+            // Also ends, at once if need be, when an interrupt is pending that is the guest's and that it enabled: `hie`
+            // belongs to `mie`.
+            Riscv64::wait(masked);
+            self.waits.end(Riscv64::now());
+            if let Some(file) = &self.file {
+                file.go_on();
+            }
+        }
+        get!("sip") & get!("sie") == 0
+    }
+}
