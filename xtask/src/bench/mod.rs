@@ -161,10 +161,16 @@ impl Bench<'_> {
     fn program_machine(&self, program: &str) -> Machine {
         let mut machine = self.machine();
         machine.append = SILENT.to_owned();
-        machine.guests.tree = TEST_GUEST.to_owned();
+        machine.guests.tree = self.test_tree();
         machine.guests.append = Some(program.to_owned());
         machine.guests.test_guest = Some(self.test_guest.clone());
         machine
+    }
+
+    /// The tree of guests with our test program: on a board with interrupt files (IMSIC) they have such, too.
+    fn test_tree(&self) -> String {
+        let files = if self.board.machine.contains("aia=aplic-imsic") { "-imsic" } else { "" };
+        format!("{TEST_GUEST}{files}")
     }
 
     /// Runs the hypervisor until its console shows the last mark; returns the counts at each mark
