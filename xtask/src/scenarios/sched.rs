@@ -325,8 +325,10 @@ fn tickless(console: &mut Console) -> Result<()> {
     console.slow_command("sleep secs 4", 30)?;
     let after = timer_interrupts(console)?;
     let rang: Vec<u64> = after.iter().zip(&before).map(|(after, before)| after - before).collect();
-    // One for the end of the sleep; the terminal may have had something to do besides.
-    let is_quiet = rang.iter().all(|count| *count <= 8) && rang.iter().sum::<u64>() >= 1;
+    // One for the end of the sleep; the terminal may have had something to do besides, and where there are several
+    // CPUs, one of them looks from time to time whether the load is balanced.
+    let most = if rang.len() > 1 { 16 } else { 8 };
+    let is_quiet = rang.iter().all(|count| *count <= most) && rang.iter().sum::<u64>() >= 1;
     ensure!(is_quiet, "timer interrupts in 4 s, by CPU: {rang:?}");
     Ok(())
 }
