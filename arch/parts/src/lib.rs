@@ -12,6 +12,7 @@
 //! | `image` | where the parts of our own image lie |
 //! | [`loaded`] | whose registers are in a processor's hardware |
 //! | [`own_code`] | what interrupts call, a stack for emergencies, the way back along frames |
+//! | [`promises`] | what guests were told of the processors, and rely on |
 //! | [`scale`] | from a counter's ticks to nanoseconds and back |
 //! | [`stack`] | threads that do not run |
 //! | [`tags`] | the numbers (VMIDs) that tell guests' translations apart |
@@ -35,6 +36,7 @@ pub mod loaded;
 #[cfg(target_os = "none")]
 pub mod own;
 pub mod own_code;
+pub mod promises;
 pub mod scale;
 pub mod stack;
 pub mod tags;

@@ -30,6 +30,7 @@ extern crate self as vm_bus;
 mod mailbox;
 mod park;
 mod pins;
+mod promises;
 mod resting;
 mod spin;
 

@@ -1,12 +1,13 @@
 //! What a guest reads of the ID registers (group 3: op0 = 3, op1 = 0, CRn = 0, CRm = 1 to 7).
 //!
-//! A vCPU runs on any CPU, so guests see what all CPUs have. Each is asked when it comes up. Once there is a vCPU, nothing
-//! that its guest may have read is taken back: a CPU that has less is refused then.
+//! A vCPU runs on any CPU, so guests see what all CPUs have. Each is asked when it comes up. As long as there is a vCPU,
+//! nothing that its guest may have read is taken back: a CPU that has less is refused then.
 
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use arch_api::NoVirt;
+use arch_parts::promises::Promises;
 use isa_a64::id::{GuestFeatures, id_common, id_policy};
 use isa_a64::sysreg::SysReg;
 
@@ -14,8 +15,8 @@ use crate::registers::get;
 
 /// CRm 1 to 7, op2 0 to 7. Zero for guests without GICv3; the field for that is added when it is read.
 static GUEST: [AtomicU64; 56] = [const { AtomicU64::new(0) }; 56];
-/// A guest may have read them.
-static FINAL: AtomicBool = AtomicBool::new(false);
+/// Who relies on them: the virtual CPUs that there are.
+static PROMISES: Promises = Promises::new();
 
 /// ID_AA64PFR0_EL1.GIC
 const PFR0_GIC: u64 = 1 << 24;
@@ -38,7 +39,7 @@ pub(super) fn read_first() -> Vec<&'static str> {
 /// something.
 ///
 /// # Errors
-/// It has less than guests were told.
+/// It has less than guests that are there were told.
 pub(super) fn read_further() -> Result<Vec<&'static str>, NoVirt> {
     let mut less = Vec::new();
     each_of_this_cpu(|register, place, seen| {
@@ -47,16 +48,23 @@ pub(super) fn read_further() -> Result<Vec<&'static str>, NoVirt> {
             less.push((register, place, common));
         }
     });
-    if !less.is_empty() && FINAL.load(Ordering::SeqCst) {
-        return Err(NoVirt("the processor has less than guests were told of the first ones (ID registers)"));
+    if !less.is_empty() {
+        let narrow = || less.iter().for_each(|(_, place, common)| set(*place, *common));
+        PROMISES.change(narrow).ok_or(NoVirt(
+            "the processor has less than the guests that are there were told of the others (ID registers)",
+        ))?;
     }
-    less.iter().for_each(|(_, place, common)| set(*place, *common));
     Ok(less.iter().filter_map(|(register, ..)| register.name()).collect())
 }
 
-/// From now on guests keep what they see.
-pub(super) fn settle() {
-    FINAL.store(true, Ordering::SeqCst);
+/// One more virtual CPU is made: what guests see stays until [`release`].
+pub(super) fn promise() {
+    PROMISES.give(core::hint::spin_loop);
+}
+
+/// A virtual CPU is gone.
+pub(super) fn release() {
+    PROMISES.release();
 }
 
 /// Whether all CPUs have the keys of pointer authentication, and use them alike.

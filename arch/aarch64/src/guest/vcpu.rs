@@ -287,6 +287,7 @@ impl Drop for VirtualCpu {
             self.0.waiting = false;
             State::evict(cpu);
         }
+        ids::release();
     }
 }
 
@@ -297,7 +298,7 @@ impl GuestCpu for VirtualCpu {
         if !lists::exist() {
             return None;
         }
-        ids::settle();
+        ids::promise();
         let twe = if profile.cpus > 1 { TWE } else { 0 };
         Some(Self(Box::new(State {
             gprs: Gprs { x: [0; 31], pc: 0, pstate: Pstate::RESET_EL1.raw() },
