@@ -91,6 +91,8 @@ impl Miri {
         }
         if let Some(home) = &self.home {
             command.env("RUSTUP_HOME", home);
+            // Where its standard library is built: the place of the user's Miri is left to that.
+            command.env("MIRI_SYSROOT", home.with_file_name("miri"));
         }
         command
     }
