@@ -4,6 +4,7 @@
 use anyhow::{Context as _, Result, ensure};
 
 use super::{BOOT, LINUX, LINUX_UP, SHELL, Scenario, shell};
+use crate::build::Profile;
 use crate::machine::{Machine, TEST_GUEST};
 use crate::test::console::Console;
 
@@ -13,6 +14,16 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         about: "a guest finds the firmware, the registers, the interrupt controller, the timer and the UART as promised",
         boards: &["virt-gicv3", "qemu-riscv64-virt", "qemu-riscv64-aplic", "qemu-riscv64-imsic"],
         machine: selfcheck_machine,
+        script: selfcheck,
+    },
+    Scenario {
+        name: "selfcheck-on-debug-build",
+        about: "the same with assertions; on RISC-V, where instructions are fetched instead of told by the hart",
+        boards: &["qemu-riscv64-virt"],
+        machine: |machine| {
+            selfcheck_machine(machine);
+            machine.profile = Some(Profile::Debug);
+        },
         script: selfcheck,
     },
     Scenario {
