@@ -5,7 +5,7 @@
 
 use atomic::{AtomicU32, Ordering};
 
-/// How many rely on it; [`CHANGING`] while it changes.
+/// How many rely on it; `CHANGING` while it changes.
 #[derive(Debug)]
 pub struct Promises(AtomicU32);
 
