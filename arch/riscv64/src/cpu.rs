@@ -35,6 +35,8 @@ pub(crate) struct PerCpu {
     pub(crate) loaded: Loaded,
     /// Its interrupt files for guests.
     pub(crate) files: Files,
+    /// The virtual CPU whose floating-point and vector registers are in it: the last one that used them.
+    pub(crate) units: Loaded,
     /// What the CPU begins with; nothing for the boot CPU.
     pub(crate) begin: BeginCell,
     emergency_stack: &'static EmergencyStack,
@@ -56,6 +58,7 @@ impl PerCpu {
             local: Local::new(),
             loaded: Loaded::none(),
             files: Files::none(),
+            units: Loaded::none(),
             begin: BeginCell::new(),
             emergency_stack,
         }

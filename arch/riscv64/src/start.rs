@@ -67,8 +67,7 @@ extern "C" fn start_by_efi(handle: *mut c_void, table: *mut SystemTable, hart: &
     }
 }
 
-/// What the tree says of the hart that started, and of time. Extensions that a hart's node does not say in one
-/// of the two ways are taken as not there.
+/// What the tree says of the harts, the one that started and others, and of time.
 fn read_cpu(tree: Early<'_>, hart: u64) -> (Extensions, Option<u64>) {
     let number = |node: fdt::EarlyNode<'_>, name: &str| {
         let bytes = node.property(name)?;
@@ -76,22 +75,19 @@ fn read_cpu(tree: Early<'_>, hart: u64) -> (Extensions, Option<u64>) {
         if bytes.len() == 8 { Some(cell(0)? << 32 | cell(4)?) } else { cell(0) }
     };
     let mut frequency = tree.find("/cpus").and_then(|cpus| number(cpus, "timebase-frequency"));
-    let mut isa = Extensions::NONE;
-    for node in tree.nodes() {
-        if node.str("device_type") != Some("cpu") {
-            continue;
-        }
+    let harts = || tree.nodes().filter(|node| node.str("device_type") == Some("cpu"));
+    let isa = |node: fdt::EarlyNode<'_>| {
+        Extensions::from_node(node.property("riscv,isa-extensions"), node.str("riscv,isa"))
+    };
+    let mut own = Extensions::NONE;
+    for node in harts() {
         frequency = frequency.or_else(|| number(node, "timebase-frequency"));
         if number(node, "reg") == Some(hart) {
-            isa = match node.property("riscv,isa-extensions") {
-                Some(names) => Extensions::from_names(
-                    names.split(|byte| *byte == 0).filter_map(|name| core::str::from_utf8(name).ok()),
-                ),
-                None => node.str("riscv,isa").map_or(Extensions::NONE, Extensions::from_string),
-            };
+            own = isa(node);
         }
     }
-    (isa, frequency)
+    let are_there = |node: &fdt::EarlyNode<'_>| node.str("status").is_none_or(|status| status == "okay");
+    (Extensions::common(own, harts().filter(are_there).map(isa)), frequency)
 }
 
 /// A fault in our own code.

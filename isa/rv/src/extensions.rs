@@ -169,6 +169,23 @@ impl Extensions {
         Self(self.0 & other.0)
     }
 
+    /// From the properties of a hart's node: `riscv,isa-extensions`, names that end with a zero each; without it
+    /// `riscv,isa`. What neither says is not there.
+    pub fn from_node(names: Option<&[u8]>, string: Option<&str>) -> Self {
+        match names {
+            Some(names) => Self::from_names(
+                names.split(|byte| *byte == 0).filter_map(|name| core::str::from_utf8(name).ok()),
+            ),
+            None => string.map_or(Self::NONE, Self::from_string),
+        }
+    }
+
+    /// What `hart` and all those of `harts` have that can run guests, since guests go from one to another.
+    #[must_use]
+    pub fn common(hart: Self, harts: impl Iterator<Item = Self>) -> Self {
+        harts.filter(|other| other.has(Extension::H)).fold(hart, Self::and)
+    }
+
     /// From the names in `riscv,isa-extensions`.
     pub fn from_names<'a>(names: impl Iterator<Item = &'a str>) -> Self {
         names.fold(Self::NONE, Self::add)
@@ -304,6 +321,17 @@ mod tests {
         for text in ["", "rv", "rv64", "x", "rv64_", "____", "rv64é"] {
             assert!(!Extensions::from_string(text).has(Extension::H), "{text}");
         }
+    }
+
+    #[test]
+    fn what_one_hart_lacks_none_has_unless_it_runs_no_guests() {
+        let own = Extensions::from_node(Some(b"i\0m\0f\0d\0v\0h\0sstc\0"), Some("rv64i"));
+        assert!(own.has(Extension::V) && own.has(Extension::Sstc));
+        let told = |isa| Extensions::from_node(None, Some(isa));
+        let common = Extensions::common(own, [own, told("rv64imfdh_sstc"), told("rv64imac")].into_iter());
+        assert!(common.has(Extension::D) && common.has(Extension::Sstc) && common.has(Extension::H));
+        assert!(!common.has(Extension::V), "the second one lacks it");
+        assert_eq!(Extensions::from_node(None, None), Extensions::NONE);
     }
 
     #[test]

@@ -168,6 +168,20 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         script: |console| ipis(console, "SBI"),
     },
     Scenario {
+        name: "units-in-turns",
+        about: "two guests whose floating-point and vector registers are never idle, on one hart and from one to another",
+        boards: &["qemu-riscv64-virt"],
+        machine: |machine| {
+            machine.cpus = Some(2);
+            machine.memory = Some(1024);
+            machine.guests.count = 2;
+            machine.guests.tree = TEST_GUEST.to_owned();
+            machine.guests.append = Some("mischief=units".to_owned());
+            machine.append = "vmm.loglevel=4".to_owned();
+        },
+        script: units_in_turns,
+    },
+    Scenario {
         name: "off-by-sbi",
         about: "a host whose tree has no syscon: reset and power-off by SBI SRST",
         boards: &["qemu-riscv64-virt", "qemu-riscv64-imsic"],
@@ -228,6 +242,26 @@ fn ipis(console: &mut Console, way: &str) -> Result<()> {
     attach(console, "guest0")?;
     shell(console, "seq 1 2000 | grep -c 7 && echo done on $(nproc)", "done on 2")?;
     console.detach()
+}
+
+fn units_in_turns(console: &mut Console) -> Result<()> {
+    console.prompt(BOOT)?;
+    for guest in ["guest0", "guest1"] {
+        console.check(&format!("vcpu set_affinity {guest}/vcpu0 1"), "set")?;
+        console.check(&format!("vcpu set_time_slice {guest}/vcpu0 1ms"), "1 ms set")?;
+    }
+    for home in ["1", "0", "1", "0"] {
+        console.check(&format!("vcpu set_affinity guest0/vcpu0 {home}"), "set")?;
+        for guest in ["guest0", "guest1"] {
+            console.attach(&format!("{guest}/uart0"))?;
+            for _ in 0..4 {
+                let told = console.expect("units: intact", 30)?;
+                ensure!(!told.contains("FAIL "), "{guest} has another's registers:\n{told}");
+            }
+            console.detach()?;
+        }
+    }
+    Ok(())
 }
 
 fn cpu(machine: &mut Machine, cpu: &str) {

@@ -13,8 +13,8 @@ use crate::{Riscv64, cpu, sbi};
 
 /// The mode's field in `hgatp`; 0 before it was chosen.
 static MODE: AtomicU8 = AtomicU8::new(0);
-/// VMIDs that exist, 0 included.
-static VMIDS: AtomicU64 = AtomicU64::new(1);
+/// VMIDs that exist on all harts, 0 included.
+static VMIDS: AtomicU64 = AtomicU64::new(VMID_MASK + 1);
 /// Where the VMID stands in `hgatp`, and its greatest width.
 const VMID_SHIFT: u32 = 44;
 const VMID_MASK: u64 = (1 << 14) - 1;
@@ -36,7 +36,8 @@ pub(super) fn name() -> &'static str {
     }
 }
 
-/// Prepares this CPU. The first one chooses for all: `hgatp` keeps what it can of what is written to it.
+/// Prepares this CPU. The first one chooses the mode for all, which the others must have, and there are as many VMIDs
+/// as all have, since guests go from one to another: `hgatp` keeps what it can of what is written to it.
 pub(super) fn enable() -> Result<(), NoVirt> {
     let keeps = |value: u64| {
         // SAFETY: no guest runs, and no translation of one is asked for.
@@ -45,11 +46,12 @@ pub(super) fn enable() -> Result<(), NoVirt> {
     };
     let mode = RvMode::ALL
         .into_iter()
+        .filter(|mode| [0, mode.field()].contains(&MODE.load(Ordering::Relaxed).into()))
         .find(|mode| keeps(mode.field() << 60) >> 60 == mode.field())
-        .ok_or(NoVirt("the hart has no translation for guests (hgatp)"))?;
+        .ok_or(NoVirt("the hart lacks the translation for guests, or that of the first hart (hgatp)"))?;
     let vmids = (keeps(mode.field() << 60 | VMID_MASK << VMID_SHIFT) >> VMID_SHIFT & VMID_MASK) + 1;
     MODE.store(mode.field() as u8, Ordering::Relaxed);
-    VMIDS.store(vmids, Ordering::Relaxed);
+    VMIDS.fetch_min(vmids, Ordering::Relaxed);
     keeps(0);
     fence_all();
     Ok(())

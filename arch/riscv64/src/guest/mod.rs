@@ -7,6 +7,7 @@
 //! | `settle` | what a trap from a guest means |
 //! | `access` | accesses to what is not memory, and to CSRs |
 //! | `state` | the CSRs of VS mode, floating-point and vector registers |
+//! | `units` | who has floating-point and vector registers in the hardware |
 //! | `wires` | its interrupts: wires and timer |
 //! | `waits` | what it waits for, and how |
 //! | `files` | interrupt files for guests |
@@ -18,6 +19,7 @@ mod files;
 mod gstage;
 mod settle;
 mod state;
+mod units;
 mod vcpu;
 mod waits;
 mod wires;
@@ -39,7 +41,7 @@ use crate::{Riscv64, cpu, local};
 /// Whose registers are in a CPU's hardware.
 pub(crate) type Loaded = arch_parts::loaded::Loaded<State>;
 
-/// Exceptions that a guest takes itself (`hedeleg`): all that are its own affair. Not its calls, guest-page
+/// Exceptions that a guest takes itself: all that are its own affair. Not its calls, guest-page
 /// faults and virtual instructions.
 const OWN_EXCEPTIONS: u64 = 1 << cause::FETCH_MISALIGNED
     | 1 << cause::FETCH_ACCESS
@@ -54,6 +56,12 @@ const OWN_EXCEPTIONS: u64 = 1 << cause::FETCH_MISALIGNED
     | 1 << cause::LOAD_PAGE
     | 1 << cause::STORE_PAGE
     | 1 << cause::SOFTWARE_CHECK;
+/// Those of them that go to a guest directly (`hedeleg`). While it has no floating-point and vector registers, it can't be
+/// told without looking whether an illegal instruction is one that uses them.
+const fn own_exceptions(has_units: bool) -> u64 {
+    if has_units { OWN_EXCEPTIONS } else { OWN_EXCEPTIONS & !(1 << cause::ILLEGAL) }
+}
+
 /// Interrupts that a guest takes itself (`hideleg`).
 const OWN_INTERRUPTS: u64 = pending::VSSI | pending::VSTI | pending::VSEI;
 

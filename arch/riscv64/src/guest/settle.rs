@@ -7,6 +7,7 @@ use isa_rv::cause;
 
 use super::access;
 use super::vcpu::{Due, State};
+use crate::cpu::PerCpu;
 use crate::csr::{get, sstatus};
 
 /// The instruction words that matter beside CSR accesses.
@@ -17,7 +18,7 @@ const WRS_STO: u32 = 0x01d0_0073;
 
 /// Says what the guest needs from above; nothing when it can go on.
 #[inline(always)]
-pub(super) fn settle(state: &mut State, scause: u64) -> Option<Exit> {
+pub(super) fn settle(state: &mut State, cpu: &PerCpu, scause: u64) -> Option<Exit> {
     // In this order, which a `match` would not keep: each comparison is one of all exits.
     if scause == cause::CALL_FROM_VIRTUAL {
         state.gprs.pc = state.gprs.pc.wrapping_add(4);
@@ -28,11 +29,11 @@ pub(super) fn settle(state: &mut State, scause: u64) -> Option<Exit> {
     if scause == cause::GUEST_LOAD || scause == cause::GUEST_STORE {
         return access::memory(state, scause == cause::GUEST_STORE);
     }
-    other(state, scause)
+    other(state, cpu, scause)
 }
 
 #[cold]
-fn other(state: &mut State, scause: u64) -> Option<Exit> {
+fn other(state: &mut State, cpu: &PerCpu, scause: u64) -> Option<Exit> {
     match scause {
         interrupt if interrupt & cause::INTERRUPT != 0 => Some(Exit::Host),
         cause::GUEST_FETCH => {
@@ -40,6 +41,10 @@ fn other(state: &mut State, scause: u64) -> Option<Exit> {
             None
         }
         cause::VIRTUAL_INSTRUCTION => virtual_instruction(state),
+        // With the units, the instruction is tried again.
+        cause::ILLEGAL if get!("vsstatus") & (sstatus::FS | sstatus::VS) != 0 && state.take_units(cpu) => {
+            None
+        }
         // What should have gone to the guest directly, goes to it so.
         exception => {
             state.due = Some(Due { cause: exception, value: get!("stval") });

@@ -56,7 +56,7 @@ pub(crate) struct State {
     pub(super) hstatus: u64,
     pub(super) vs: Supervisor,
     optional: Optional,
-    units: Units,
+    pub(super) units: Units,
     /// When the guest's timer rings, in ticks; where there is no Sstc, the firmware's, which we watch.
     pub(super) timer: u64,
     /// Its file of messages, if it has one.
@@ -101,7 +101,6 @@ impl State {
         unsafe {
             self.vs.load();
             self.optional.load();
-            self.units.load();
             set!("hvip", self.wires);
             set!("hstatus", self.hstatus);
             if state::has_stateen() {
@@ -112,7 +111,7 @@ impl State {
             }
         }
         self.tell_external();
-        self.gprs.sstatus = self.gprs.sstatus & !(sstatus::FS | sstatus::VS) | self.units.clean();
+        self.look_for_units(cpu);
         self.gprs.own_cpu = core::ptr::from_ref(cpu) as u64;
         cpu.loaded.rang.set(false);
         cpu.loaded.put(self);
@@ -123,7 +122,6 @@ impl State {
     fn unload(&mut self, cpu: &PerCpu) {
         self.vs.save();
         self.optional.save();
-        self.units.save(self.gprs.sstatus);
         self.wires = get!("hvip");
         if has_sstc() {
             self.timer = get!("vstimecmp");
@@ -149,6 +147,7 @@ impl State {
         if let Some(state) = unsafe { cpu.loaded.get() } {
             state.unload(cpu);
         }
+        Self::free_units(cpu);
         gstage::unload();
     }
 
@@ -161,7 +160,7 @@ impl State {
     /// Nothing of this one is left in the hardware of `cpu`, which is this one.
     fn leave(&mut self, cpu: &PerCpu) {
         let has_file = self.file.as_ref().is_some_and(|file| file.number() != 0);
-        if has_file || self.is_loaded(cpu) {
+        if has_file || self.is_loaded(cpu) || cpu.units.is(self) {
             // Whoever is there may have the file next, when it is loaded again.
             Self::vacate(cpu);
             self.give_file_back(&cpu.files);
@@ -176,8 +175,9 @@ impl State {
 
     /// Does what is due. The guest is loaded.
     #[cold]
-    fn pay_all(&mut self) {
+    fn pay_all(&mut self, cpu: &PerCpu) {
         if let Some((number, value)) = self.new_float.take() {
+            self.take_units(cpu);
             state::set_float(number, value);
             self.gprs.sstatus |= sstatus::FS;
         }
@@ -351,14 +351,14 @@ impl GuestCpu for VirtualCpu {
                 state.exchange(cpu);
             }
             if state.owes() {
-                state.pay_all();
+                state.pay_all(cpu);
             }
             if !has_sstc() {
                 state.look_at_timer();
             }
             // SAFETY: interrupts are masked, and the guest was just loaded.
             let scause = unsafe { enter_guest(&raw mut state.gprs) };
-            match settle::settle(state, scause) {
+            match settle::settle(state, cpu, scause) {
                 None => {}
                 // It waits for another of its CPUs, and nobody else has a use for this one.
                 Some(Exit::Yield) if !cpu.nesting.others_ready().get() => {}

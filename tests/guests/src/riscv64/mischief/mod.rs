@@ -6,6 +6,7 @@ mod firmware;
 mod log;
 pub(crate) mod messages;
 mod tables;
+mod units;
 pub(crate) mod wild;
 
 /// The programs, by name.
@@ -18,4 +19,5 @@ pub(crate) const PROGRAMS: &[(&str, fn())] = &[
     ("fences", fences::run),
     ("log", log::run),
     ("messages", messages::run),
+    ("units", units::run),
 ];

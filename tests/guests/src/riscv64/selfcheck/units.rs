@@ -5,6 +5,8 @@
 
 use core::arch::asm;
 
+use atomic::{AtomicU64, Ordering};
+
 use crate::arch::irq;
 use crate::arch::power::own_id;
 use crate::arch::registers::{TIMER, clear_bits, set_bits};
@@ -23,9 +25,22 @@ macro_rules! floats {
     };
 }
 
+/// What tells the numbers of this guest from another's.
+static SALT: AtomicU64 = AtomicU64::new(0);
+
+/// Chooses numbers that no other guest has.
+pub(crate) fn salt() {
+    SALT.store(timer::now() << 16, Ordering::Relaxed);
+}
+
+/// What the numbers of this CPU have in common.
+fn own() -> u64 {
+    own_id() << 8 | SALT.load(Ordering::Relaxed)
+}
+
 /// Puts what belongs to this CPU into the registers.
 pub(crate) fn fill() {
-    let own = own_id() << 8;
+    let own = own();
     macro_rules! put {
         ($($register:literal $number:literal),*) => {
             // SAFETY: nobody uses these registers.
@@ -58,7 +73,7 @@ pub(crate) fn fill() {
 
 /// Whether they are what [`fill`] made them.
 pub(crate) fn are_intact() -> bool {
-    let own = own_id() << 8;
+    let own = own();
     let mut well = true;
     macro_rules! look {
         ($($register:literal $number:literal),*) => {$(
