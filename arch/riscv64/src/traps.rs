@@ -1,5 +1,5 @@
-//! The trap vector (Priv, "Supervisor Trap Vector Base Address Register"): interrupts and faults taken from
-//! our own code, and the way out of a guest, which `guest::enter` continues.
+//! Interrupts and faults taken from our own code. The vector is in `guest::enter`, where the way out of a guest has no
+//! step more than it needs.
 
 use core::arch::global_asm;
 
@@ -11,11 +11,8 @@ use crate::{Riscv64, cpu};
 global_asm!(
     r#"
     .section .text.vectors, "ax"
-    .balign 64
-    .global trap_vector
-trap_vector:
-    csrrw   a0, sscratch, a0            # the guest's registers, or 0 from our own code
-    bnez    a0, guest_exit
+    .global own_trap
+own_trap:                               # a0's old value in sscratch, and 0 in a0
     csrrw   a0, sscratch, zero
     sd      t0, 8(tp)
     csrr    t0, scause

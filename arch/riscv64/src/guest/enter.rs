@@ -1,10 +1,9 @@
-//! The way into a guest and out of it.
+//! The way into a guest and out of it, and the trap vector (Priv, "Supervisor Trap Vector Base Address Register").
 //!
-//! Going in, the callee-saved registers of our own lie on the stack, whose pointer is kept beside the guest's
-//! registers; `sscratch` leads `traps` to these. Everything else of HS mode is still in place when a guest
-//! leaves, so an exit that does not switch guests costs little more than storing 31 registers.
+//! Going in, few registers of our own are kept, beside the guest's; `sscratch` leads the vector to these. Everything else of HS mode is still in place when a guest leaves, so an exit that does
+//! not switch guests costs little more than storing 31 registers.
 
-use core::arch::{global_asm, naked_asm};
+use core::arch::{asm, global_asm};
 use core::mem::offset_of;
 
 /// A guest's general-purpose registers, where the assembly finds them.
@@ -17,8 +16,8 @@ pub(crate) struct Gprs {
     /// `sstatus` as it was when the guest left: its mode (SPP), and whether it changed floating-point and vector
     /// registers.
     pub(crate) sstatus: u64,
-    /// Our own stack pointer while the guest runs.
-    pub(super) own_stack: u64,
+    /// Our own ra, sp, s0 and s1 while the guest runs.
+    pub(super) own: [u64; 4],
     /// The address of the block of the CPU that the guest's registers are loaded on, which `tp` holds in our own code.
     pub(super) own_cpu: u64,
 }
@@ -28,75 +27,78 @@ pub(crate) struct Gprs {
 /// # Safety
 /// Interrupts are masked; the guest's other registers and its memory map are in the hardware; `gprs` is the
 /// guest's.
-#[unsafe(naked)]
-pub(super) unsafe extern "C" fn enter_guest(gprs: *mut Gprs) -> u64 {
-    naked_asm!(
-        "addi sp, sp, -112",
-        "sd ra, 0(sp)",
-        "sd s0, 8(sp)",
-        "sd s1, 16(sp)",
-        "sd s2, 24(sp)",
-        "sd s3, 32(sp)",
-        "sd s4, 40(sp)",
-        "sd s5, 48(sp)",
-        "sd s6, 56(sp)",
-        "sd s7, 64(sp)",
-        "sd s8, 72(sp)",
-        "sd s9, 80(sp)",
-        "sd s10, 88(sp)",
-        "sd s11, 96(sp)",
-        "sd sp, {own_stack}(a0)",
-        "csrw sscratch, a0",
-        "ld t0, {pc}(a0)",
-        "ld t1, {sstatus}(a0)",
-        "li t2, {spv}",
-        "csrw sepc, t0",
-        "csrw sstatus, t1",
-        "csrs hstatus, t2",
-        "ld x1, 8(a0)",
-        "ld x2, 16(a0)",
-        "ld x3, 24(a0)",
-        "ld x4, 32(a0)",
-        "ld x5, 40(a0)",
-        "ld x6, 48(a0)",
-        "ld x7, 56(a0)",
-        "ld x8, 64(a0)",
-        "ld x9, 72(a0)",
-        "ld x11, 88(a0)",
-        "ld x12, 96(a0)",
-        "ld x13, 104(a0)",
-        "ld x14, 112(a0)",
-        "ld x15, 120(a0)",
-        "ld x16, 128(a0)",
-        "ld x17, 136(a0)",
-        "ld x18, 144(a0)",
-        "ld x19, 152(a0)",
-        "ld x20, 160(a0)",
-        "ld x21, 168(a0)",
-        "ld x22, 176(a0)",
-        "ld x23, 184(a0)",
-        "ld x24, 192(a0)",
-        "ld x25, 200(a0)",
-        "ld x26, 208(a0)",
-        "ld x27, 216(a0)",
-        "ld x28, 224(a0)",
-        "ld x29, 232(a0)",
-        "ld x30, 240(a0)",
-        "ld x31, 248(a0)",
-        "ld a0, 80(a0)",
-        "sret",
-        own_stack = const offset_of!(Gprs, own_stack),
-        pc = const offset_of!(Gprs, pc),
-        sstatus = const offset_of!(Gprs, sstatus),
-        spv = const crate::csr::hstatus::SPV,
-    )
+#[inline(always)]
+pub(super) unsafe fn enter_guest(gprs: *mut Gprs) -> u64 {
+    let scause;
+    // SAFETY: the caller's; `guest_enter` gives back the registers that are not named here. It is up to the compiler
+    // which of the others it keeps: it saves them once for a whole run, and few are wanted after an exit.
+    unsafe {
+        asm!(
+            "call guest_enter",
+            inlateout("a0") gprs => scause,
+            out("x18") _, out("x19") _, out("x20") _, out("x21") _, out("x22") _,
+            out("x23") _, out("x24") _, out("x25") _, out("x26") _, out("x27") _,
+            clobber_abi("C"),
+        );
+    }
+    scause
 }
 
 global_asm!(
     r#"
     .section .text.vectors, "ax"
-    .global guest_exit
-guest_exit:                             # a0 = the guest's registers, its own a0 in sscratch
+    .global guest_enter
+guest_enter:                            # a0 = the guest's registers
+    sd      ra, {own}(a0)
+    sd      sp, {own} + 8(a0)
+    sd      s0, {own} + 16(a0)
+    sd      s1, {own} + 24(a0)
+    csrw    sscratch, a0
+    ld      t0, {pc}(a0)
+    ld      t1, {sstatus}(a0)
+    li      t2, {spv}
+    csrw    sepc, t0
+    csrw    sstatus, t1
+    csrs    hstatus, t2
+    ld      x1, 8(a0)
+    ld      x2, 16(a0)
+    ld      x3, 24(a0)
+    ld      x4, 32(a0)
+    ld      x5, 40(a0)
+    ld      x6, 48(a0)
+    ld      x7, 56(a0)
+    ld      x8, 64(a0)
+    ld      x9, 72(a0)
+    ld      x11, 88(a0)
+    ld      x12, 96(a0)
+    ld      x13, 104(a0)
+    ld      x14, 112(a0)
+    ld      x15, 120(a0)
+    ld      x16, 128(a0)
+    ld      x17, 136(a0)
+    ld      x18, 144(a0)
+    ld      x19, 152(a0)
+    ld      x20, 160(a0)
+    ld      x21, 168(a0)
+    ld      x22, 176(a0)
+    ld      x23, 184(a0)
+    ld      x24, 192(a0)
+    ld      x25, 200(a0)
+    ld      x26, 208(a0)
+    ld      x27, 216(a0)
+    ld      x28, 224(a0)
+    ld      x29, 232(a0)
+    ld      x30, 240(a0)
+    ld      x31, 248(a0)
+    ld      a0, 80(a0)
+    sret
+
+    .balign 64
+    .global trap_vector
+trap_vector:
+    csrrw   a0, sscratch, a0            # the guest's registers, or 0 from our own code
+    beqz    a0, own_trap
+                                        # a0 = the guest's registers, its own a0 in sscratch
     sd      x1, 8(a0)
     sd      x2, 16(a0)
     sd      x3, 24(a0)
@@ -133,27 +135,17 @@ guest_exit:                             # a0 = the guest's registers, its own a0
     sd      t0, 80(a0)
     sd      t1, {pc}(a0)
     sd      t2, {sstatus}(a0)
-    ld      sp, {own_stack}(a0)
-    ld      ra, 0(sp)
-    ld      s0, 8(sp)
-    ld      s1, 16(sp)
-    ld      s2, 24(sp)
-    ld      s3, 32(sp)
-    ld      s4, 40(sp)
-    ld      s5, 48(sp)
-    ld      s6, 56(sp)
-    ld      s7, 64(sp)
-    ld      s8, 72(sp)
-    ld      s9, 80(sp)
-    ld      s10, 88(sp)
-    ld      s11, 96(sp)
+    ld      ra, {own}(a0)
+    ld      sp, {own} + 8(a0)
+    ld      s0, {own} + 16(a0)
+    ld      s1, {own} + 24(a0)
     ld      tp, {own_cpu}(a0)
     csrr    a0, scause
-    addi    sp, sp, 112
     ret
 "#,
+    own = const offset_of!(Gprs, own),
     own_cpu = const offset_of!(Gprs, own_cpu),
-    own_stack = const offset_of!(Gprs, own_stack),
     pc = const offset_of!(Gprs, pc),
     sstatus = const offset_of!(Gprs, sstatus),
+    spv = const crate::csr::hstatus::SPV,
 );

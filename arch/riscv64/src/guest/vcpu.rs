@@ -263,7 +263,7 @@ fn interrupted(cpu: &PerCpu) -> Exit {
 
 /// VS mode, at `pc`.
 fn gprs(pc: u64) -> Gprs {
-    Gprs { x: [0; 32], pc, sstatus: sstatus::SPP | sstatus::UXL_64, own_stack: 0, own_cpu: 0 }
+    Gprs { x: [0; 32], pc, sstatus: sstatus::SPP | sstatus::UXL_64, own: [0; 4], own_cpu: 0 }
 }
 
 fn reset_csrs() -> Supervisor {
@@ -374,12 +374,12 @@ impl GuestCpu for VirtualCpu {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn answer_read(&mut self, read: Read, value: Result<u64, GuestFault>) {
         access::answer_read(&mut self.0, read, value);
     }
 
-    #[inline]
+    #[inline(always)]
     fn answer_write(&mut self, write: Write, done: Result<(), GuestFault>) {
         access::answer_write(&mut self.0, write, done);
     }
