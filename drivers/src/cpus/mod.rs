@@ -10,6 +10,7 @@ use alloc::string::{String, ToString};
 
 use atomic::Arc;
 use host_cpus::EnableMethod;
+use isa_rv::extensions::{Extension, Extensions};
 
 /// Every way.
 const METHODS: &[&Method] = &[&psci::METHOD, &sbi::METHOD, &spin_table::METHOD];
@@ -63,6 +64,9 @@ fn note(node: fdt::Node<'_>) -> Result<(), String> {
     if status.starts_with("fail") {
         return Err(alloc::format!("property \"status\": {status}"));
     }
+    if lacks_hypervisor(node) {
+        return Err("the hart has no hypervisor extension (H)".into());
+    }
     let method = method(node);
     let (method, why) = match method {
         Ok(method) => (method, None),
@@ -71,6 +75,13 @@ fn note(node: fdt::Node<'_>) -> Result<(), String> {
     host_cpus::add(&node.path(), hardware_id, method)
         .map_err(|twin| alloc::format!("has the same hardware id as {twin}"))?;
     why.map_or(Ok(()), Err)
+}
+
+/// Whether it is a hart, and says what it has, which is not what we need.
+fn lacks_hypervisor(node: fdt::Node<'_>) -> bool {
+    let names = node.property("riscv,isa-extensions").map(|names| names.bytes());
+    let has = Extensions::from_node(names, node.str_opt("riscv,isa").ok().flatten());
+    has != Extensions::NONE && !has.has(Extension::H)
 }
 
 /// The way in which a CPU is started; `None` when the tree names none, as for a CPU that only the boot loader
@@ -107,6 +118,10 @@ mod tests {
         assert!(method(tree.node(cpu).unwrap()).err().unwrap().contains("cpu-release-addr"));
         tree.set(cpu, "cpu-release-addr", 0x8000_fff8u64).unwrap();
         assert_eq!(method(tree.node(cpu).unwrap()).unwrap().unwrap().name(), "spin-table");
+        tree.set(cpu, "riscv,isa", "rv64imac_sstc").unwrap();
+        assert!(note(tree.node(cpu).unwrap()).unwrap_err().contains("(H)"));
+        tree.set(cpu, "riscv,isa", "rv64imach_sstc").unwrap();
+        assert!(!lacks_hypervisor(tree.node(cpu).unwrap()));
         tree.set(cpu, "status", "fail-burnt").unwrap();
         assert!(note(tree.node(cpu).unwrap()).unwrap_err().contains("fail-burnt"));
     }

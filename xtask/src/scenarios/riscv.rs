@@ -110,6 +110,31 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         },
     },
     Scenario {
+        name: "linux-on-unequal-harts",
+        about: "what one of two harts lacks neither we nor guests use: their CPUs go from one to the other",
+        boards: &["qemu-riscv64-virt"],
+        machine: |machine| {
+            two_harts(machine);
+            machine.change_tree = Some(|tree| {
+                let (before, last) = tree.rsplit_once("riscv,isa-extensions").unwrap_or_default();
+                let (list, after) = last.split_once(';').unwrap_or_default();
+                let list = list.replace("\\0v\\0", "\\0").replace("\\0sstc\\0", "\\0");
+                format!("{before}riscv,isa-extensions{list};{after}")
+            });
+        },
+        script: |console| {
+            console.prompt(BOOT)?;
+            let told = console.command("host cpu info")?;
+            ensure!(told.contains("_svpbmt_"), "extensions are missing:\n{told}");
+            ensure!(!told.contains("sstc") && !told.contains("_v_"), "the second hart lacks these:\n{told}");
+            attach(console, "guest0")?;
+            let count = "echo sstc $(grep -c sstc /proc/cpuinfo), v $(grep -c 'rv64[a-z]*v' /proc/cpuinfo)";
+            shell(console, count, "sstc 0, v 0")?;
+            shell(console, "sleep 1; echo wo''ken on $(nproc)", "woken on 2")?;
+            console.detach()
+        },
+    },
+    Scenario {
         name: "linux-without-ssaia",
         about: "interrupt files in a host's tree that says nothing of Ssaia: ours are used, guests get none",
         boards: &["qemu-riscv64-imsic"],
