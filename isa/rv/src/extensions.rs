@@ -124,6 +124,16 @@ pub fn is_for_guests(name: &str) -> bool {
     }
 }
 
+/// Of which unit's registers an extension is about: without this other one it is not there, whatever a list says.
+pub fn rests_on(name: &str) -> Option<&'static str> {
+    match name.as_bytes() {
+        [b'z', b'v', ..] => Some("v"),
+        [b'z', b'c', b'd', ..] => Some("d"),
+        [b'z', b'f', b'h' | b'a' | b'b', ..] | [b'z', b'c', b'f', ..] | [b'd'] => Some("f"),
+        _ => None,
+    }
+}
+
 const SUPERVISORS: [&str; 11] = [
     "ssccptr",
     "sscounterenw",
@@ -249,6 +259,24 @@ mod tests {
         let mut text = std::string::String::new();
         join(names, &mut text).unwrap();
         text
+    }
+
+    #[test]
+    fn what_needs_a_unit_is_known() {
+        for (name, unit) in [
+            ("zve64d", "v"),
+            ("zvbb", "v"),
+            ("zcd", "d"),
+            ("d", "f"),
+            ("zcf", "f"),
+            ("zfhmin", "f"),
+            ("zfa", "f"),
+        ] {
+            assert_eq!(rests_on(name), Some(unit), "{name}");
+        }
+        for name in ["f", "v", "zba", "zicsr", "zca", "zcb", "zifencei", "sstc"] {
+            assert_eq!(rests_on(name), None, "{name}");
+        }
     }
 
     #[test]
