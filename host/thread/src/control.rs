@@ -26,6 +26,8 @@ pub(crate) struct Control {
     /// Where it is at home.
     pub(crate) place: Place,
     pub(crate) state: Phase,
+    /// Somebody takes it to another CPU and waits to see it there: the wishes of daemons do not count meanwhile.
+    pub(crate) is_escorted: AtomicBool,
     /// Whether what woke it last was its deadline.
     pub(crate) timed_out: AtomicBool,
     /// When to wake it, asked for by [`Thread::alarm`](crate::Thread::alarm).
@@ -88,6 +90,7 @@ impl Control {
             is_vcpu: parts.is_vcpu,
             place: Place::new(home, slot),
             state: Phase::new(parts.phase),
+            is_escorted: AtomicBool::new(false),
             timed_out: AtomicBool::new(false),
             alarm: Spin::ranked(None, Rank::Alarm),
             deadline: Spin::ranked(None, Rank::Alarm),

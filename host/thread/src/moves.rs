@@ -10,7 +10,7 @@ use alloc::string::{String, ToString};
 use core::fmt;
 
 use arch::{Clock, Cpu as _, CpuId, IrqsOff, Machine, Nanos, Virt};
-use atomic::Arc;
+use atomic::{Arc, Ordering};
 use host_sync::might_sleep;
 
 use crate::control::Control;
@@ -41,10 +41,11 @@ impl fmt::Display for AffinityError {
     }
 }
 
-/// Has the thread of this number go on on `target` as soon as it can.
+/// Has the thread of this number go on on `target` as soon as it can, unless somebody is waiting to see it come somewhere
+/// else ([`Thread::move_to`]).
 ///
 /// # Errors
-/// It has ended, or the CPU is not online.
+/// It has ended, the CPU is not online, or that somebody is there.
 pub fn send(id: ThreadId, target: CpuId) -> Result<(), AffinityError> {
     let find = |at| {
         let masked = IrqsOff::now();
@@ -52,7 +53,11 @@ pub fn send(id: ThreadId, target: CpuId) -> Result<(), AffinityError> {
         roster.members().find(|member| member.control.id == id.0).map(|member| Arc::clone(&member.control))
     };
     let found = cpu::started().find_map(find).ok_or(AffinityError::Ended)?;
-    Thread(found).send(target)
+    let thread = Thread(found);
+    if thread.0.is_escorted.load(Ordering::Relaxed) {
+        return Err(AffinityError::Stays(thread.cpu()));
+    }
+    thread.send(target)
 }
 
 /// The CPUs on which threads run.
@@ -101,6 +106,13 @@ impl Thread {
     /// The CPU is not online, or the thread does not give its own one up.
     pub fn move_to(&self, target: CpuId) -> Result<(), AffinityError> {
         might_sleep();
+        self.0.is_escorted.store(true, Ordering::Relaxed);
+        let moved = self.escort(target);
+        self.0.is_escorted.store(false, Ordering::Relaxed);
+        moved
+    }
+
+    fn escort(&self, target: CpuId) -> Result<(), AffinityError> {
         self.send(target)?;
         let (mut waited, mut pause) = (Nanos(0), Nanos::from_millis(1));
         while waited < PATIENCE {

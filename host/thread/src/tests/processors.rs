@@ -152,6 +152,37 @@ fn a_wake_that_races_with_a_move_is_not_lost() {
 }
 
 #[test]
+fn who_takes_a_thread_somewhere_sees_it_there_whatever_a_daemon_wishes() {
+    boot();
+    let (here, there) = (current().cpu(), second());
+    let done = Arc::new(AtomicU32::new(0));
+    let is_done = |done: &Arc<AtomicU32>| done.load(Ordering::SeqCst) != 0;
+    let ends = done.clone();
+    let thread = run("moved", 4, move || {
+        while !is_done(&ends) {
+            sleep(ms(1));
+        }
+    });
+    let (ends, wished) = (done.clone(), thread.clone());
+    let options = Options::new("daemon").priority(crate::Priority::HIGHEST).affinity(CpuSet::of(there));
+    let daemon = move || {
+        while !is_done(&ends) {
+            // Refused at times, which is what this is about.
+            let _ = crate::send(wished.id(), here);
+            crate::yield_now();
+        }
+    };
+    let daemon = crate::spawn(options, std::boxed::Box::new(daemon)).unwrap();
+    for round in 0..times(20) {
+        assert_eq!(thread.move_to(there), Ok(()), "round {round}");
+        sleep(ms(2));
+    }
+    done.store(1, Ordering::SeqCst);
+    thread.join();
+    daemon.join();
+}
+
+#[test]
 fn a_processor_that_stops_hands_its_threads_and_timers_over() {
     boot();
     let (here, there) = (current().cpu(), second());
