@@ -1,7 +1,8 @@
 //! What the same work costs other hypervisors, counted in the same way.
 //!
-//! The counts are with the architectures ([`Arch::peers`]). They were made once, in instructions under `-icount`, on QEMU's arm64 virt board with one cortex-a72 (KVM with VHE: a76),
-//! Debian's 6.12 kernel and 256 MiB for the guest. What could not be counted, or is not published, is left out.
+//! The counts are with the architectures ([`Arch::peers`]). They were made once, in instructions under `-icount`, on
+//! QEMU's arm64 virt board with one cortex-a72 (KVM with VHE: a76), Debian's 6.12 kernel and 256 MiB for the guest. What
+//! could not be counted, or is not published, is left out.
 
 use crate::arch::Arch;
 

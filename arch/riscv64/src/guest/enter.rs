@@ -1,7 +1,8 @@
 //! The way into a guest and out of it, and the trap vector (Priv, "Supervisor Trap Vector Base Address Register").
 //!
-//! Going in, few registers of our own are kept, beside the guest's; `sscratch` leads the vector to these. Everything else of HS mode is still in place when a guest leaves, so an exit that does
-//! not switch guests costs little more than storing 31 registers.
+//! Going in, four of our own registers are kept beside the guest's, and `sscratch` leads the vector to them. Everything
+//! else of HS mode is still in place when a guest leaves, so an exit that does not switch guests costs little more than
+//! storing 31 registers.
 
 use core::arch::{asm, global_asm};
 use core::mem::offset_of;
