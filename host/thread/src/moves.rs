@@ -113,9 +113,10 @@ impl Thread {
     }
 
     fn escort(&self, target: CpuId) -> Result<(), AffinityError> {
-        self.send(target)?;
         let (mut waited, mut pause) = (Nanos(0), Nanos::from_millis(1));
         while waited < PATIENCE {
+            // Again each time: a daemon that was about to send it elsewhere may have done so meanwhile.
+            self.send(target)?;
             let here = self.cpu();
             if here == target {
                 return Ok(());
