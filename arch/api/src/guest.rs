@@ -322,6 +322,15 @@ pub struct GuestProfile {
     pub irq_registers: bool,
 }
 
+/// What a processor counts by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Tally {
+    /// Its clock's cycles.
+    Cycles,
+    /// Instructions that it retired.
+    Instructions,
+}
+
 /// A virtual CPU. Its thread moves from CPU to CPU: before it does, the CPU that it leaves calls
 /// [`Virt::evict`].
 pub trait GuestCpu: Sized + Send {
@@ -350,6 +359,13 @@ pub trait GuestCpu: Sized + Send {
     /// Sets its own timer to ring when the guest's counter reaches `ticks`, in place of what was set before;
     /// never, with `u64::MAX`. For guests that ask their firmware for this (SBI TIME).
     fn set_timer(&mut self, _ticks: u64) {}
+    /// Whether the guest can have counts of its own in place of the processor's ([`GuestCpu::set_tally`]).
+    fn has_tallies(&self) -> bool {
+        false
+    }
+    /// From now on the guest reads a count of its own: `from`, or what it last was, and what the processor counts while
+    /// it has this virtual CPU, as long as the count `runs`. Until the first time, the guest reads the processor's.
+    fn set_tally(&mut self, _tally: Tally, _from: Option<u64>, _runs: bool) {}
     /// The 64 bits at a virtual address of the guest's, read as its supervisor mode would, for a call whose
     /// arguments lie there (SBI 0.1). `None` when it could not: then the call that was owed an answer needs none any
     /// more, and the guest takes the fault at the instruction that called.

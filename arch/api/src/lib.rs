@@ -35,7 +35,7 @@ pub use cpu::{
 pub use exit::{Call, Conduit, Exit, GuestFault, Place, PowerOn, Read, RegisterId, Width, Write};
 pub use guest::{
     FileImage, FilePage, GuestCpu, GuestPort, GuestProfile, GuestSpace, Held, IrqSlot, MessageFile, NoVirt,
-    SlotState, Stale, TableFrames, Virt, VirtualInterface, Wires,
+    SlotState, Stale, TableFrames, Tally, Virt, VirtualInterface, Wires,
 };
 pub use memory::{Cache, Fault, HostPaging, Kind, MapError, Mmio, Rights, Untyped};
 pub use waits::Waits;

@@ -16,7 +16,8 @@ use std::sync::{Arc as StdArc, Mutex};
 use addr::Gpa;
 use arch_api::{
     Call, Clock, Conduit, Exit, GuestCpu, GuestFault, GuestPort, GuestProfile, Held, IrqSlot, IrqsOff, Nanos,
-    NoVirt, Place, PowerOn, Read, Rights, SlotState, Untyped, Virt, VirtualInterface, Waits, Width, Write,
+    NoVirt, Place, PowerOn, Read, Rights, SlotState, Tally, Untyped, Virt, VirtualInterface, Waits, Width,
+    Write,
 };
 use atomic::Arc;
 
@@ -88,6 +89,8 @@ pub enum Event {
     Injected(GuestFault),
     /// It acknowledged this interrupt, or there was none.
     Acknowledged(Option<u32>),
+    /// A count of its own was set.
+    Counts(Tally, Option<u64>, bool),
 }
 
 /// A guest's program, shared by the test and the virtual CPU.
@@ -348,6 +351,14 @@ impl GuestCpu for ScriptedVcpu {
             *register = result;
         }
         self.program.record(Event::Called(N, registers));
+    }
+
+    fn has_tallies(&self) -> bool {
+        true
+    }
+
+    fn set_tally(&mut self, tally: Tally, from: Option<u64>, runs: bool) {
+        self.program.record(Event::Counts(tally, from, runs));
     }
 
     fn read_virtual(&mut self, _space: &HostedSpace, at: u64) -> Option<u64> {

@@ -11,7 +11,7 @@ use arch_parts::own_code::{EmergencyStack, Interrupts, walk};
 use arch_parts::{console, image};
 use isa_rv::extensions::{Extension, Extensions};
 
-use crate::csr::sstatus;
+use crate::csr::{attempt, sstatus};
 use crate::guest::{Files, Loaded};
 use crate::local::Local;
 use crate::processors::BeginCell;
@@ -261,24 +261,8 @@ impl Boot for Riscv64 {
 /// Whether we may read the word at `address`, which is aligned to 8 bytes: tried, with a fault made harmless.
 pub(crate) fn is_readable(address: usize) -> bool {
     let _masked = IrqsOff::<Riscv64>::now();
-    let failed: usize;
-    // SAFETY: the load changes nothing; `traps` leads on to the label when it faults.
-    unsafe {
-        core::arch::asm!(
-            "lla {fixup}, 2f",
-            "sd {fixup}, 24(tp)",
-            "li {failed}, 1",
-            "ld zero, 0({address})",
-            "li {failed}, 0",
-            "2:",
-            "sd zero, 24(tp)",
-            address = in(reg) address,
-            fixup = out(reg) _,
-            failed = out(reg) failed,
-            options(nostack),
-        );
-    }
-    failed == 0
+    // SAFETY: the load changes nothing.
+    unsafe { attempt!("ld {value}, 0({operand})", address as u64) }.is_some()
 }
 
 const _: () = {

@@ -37,7 +37,35 @@ macro_rules! clear_bits {
     }};
 }
 
-pub(crate) use {clear_bits, get, set, set_bits};
+/// An instruction that may fault, on `operand` and with a result in `value`; `None` where it did. The fault is made
+/// harmless by `traps`, which looks for the word at 24(tp): this CPU's `fixup`.
+///
+/// `unsafe`: interrupts are masked, and the instruction does no harm.
+macro_rules! attempt {
+    ($instruction:literal, $operand:expr) => {{
+        let operand: u64 = $operand;
+        let (value, failed): (u64, u64);
+        core::arch::asm!(
+            ".option push",
+            ".option arch, +h",
+            "lla {value}, 2f",
+            "sd {value}, 24(tp)",
+            "li {failed}, 1",
+            $instruction,
+            "li {failed}, 0",
+            "2:",
+            "sd zero, 24(tp)",
+            ".option pop",
+            operand = in(reg) operand,
+            failed = out(reg) failed,
+            value = out(reg) value,
+            options(nostack),
+        );
+        (failed == 0).then_some(value)
+    }};
+}
+
+pub(crate) use {attempt, clear_bits, get, set, set_bits};
 
 /// `sstatus` (Priv, "Supervisor Status Register").
 pub(crate) mod sstatus {

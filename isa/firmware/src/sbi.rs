@@ -255,6 +255,14 @@ pub mod pmu {
 
     /// COUNTER_GET_INFO's value for a counter that the firmware keeps (11.6): bit 63 of 64.
     pub const INFO_FIRMWARE: u64 = 1 << 63;
+    /// The same for one of the hart's, of 64 bits, which is read in this CSR: one less than its bits in bits 17:12.
+    pub const fn info_hardware(csr: u16) -> u64 {
+        63 << 12 | csr as u64
+    }
+    /// Codes of hardware events (11.1): cycles of the hart's clock.
+    pub const CPU_CYCLES: u16 = 1;
+    /// Instructions retired.
+    pub const INSTRUCTIONS: u16 = 2;
 
     /// Flags of COUNTER_CONFIG_MATCHING (Table 28).
     pub const CONFIG_SKIP_MATCH: u64 = 1 << 0;

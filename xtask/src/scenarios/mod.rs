@@ -68,11 +68,15 @@ const WHEN_ASKED: &[(&str, &str)] = &[
 
 /// What is about the boards that it names: `--board` takes it to no other.
 const THERE_ALONE: &[&str] = &[
+    "guest-interrupt-files",
     "host-without-plic",
     "imsic-guest-refused",
     "ipis-by-imsic",
     "ipis-by-sswi",
     "linux-without-ssaia",
+    "messages-on-the-move",
+    "no-interrupt-files",
+    "selfcheck-with-imsic",
     "two-sockets",
 ];
 

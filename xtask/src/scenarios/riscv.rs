@@ -207,6 +207,18 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         script: units_in_turns,
     },
     Scenario {
+        name: "cycles-of-its-own",
+        about: "a guest that counts cycles by its firmware finds those of its own alone, beside one that takes half",
+        boards: &["qemu-riscv64-virt"],
+        machine: |machine| {
+            machine.cpus = Some(1);
+            machine.guests.tree = TEST_GUEST.to_owned();
+            machine.guests.append = Some("mischief=counts".to_owned());
+            machine.append = "vmm.loglevel=4".to_owned();
+        },
+        script: cycles_of_its_own,
+    },
+    Scenario {
         name: "off-by-sbi",
         about: "a host whose tree has no syscon: reset and power-off by SBI SRST",
         boards: &["qemu-riscv64-virt", "qemu-riscv64-imsic"],
@@ -287,6 +299,29 @@ fn units_in_turns(console: &mut Console) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn cycles_of_its_own(console: &mut Console) -> Result<()> {
+    console.prompt(BOOT)?;
+    let alone = share_of_cycles(console)?;
+    ensure!((90..=110).contains(&alone), "alone it has {alone} % of the cycles");
+    create(console, TEST_GUEST, "", "mischief=spin")?;
+    let beside = share_of_cycles(console)?;
+    ensure!((25..=75).contains(&beside), "beside a guest that spins it has {beside} % of the cycles");
+    console.check("guest destroy g", "Destroyed")?;
+    Ok(())
+}
+
+/// What guest0 says of the time from now on, in percent.
+fn share_of_cycles(console: &mut Console) -> Result<u32> {
+    console.attach("guest0/uart0")?;
+    for _ in 0..2 {
+        console.expect(" % of the cycles", 30)?;
+    }
+    let told = console.expect(" % of the cycles", 30)?;
+    console.detach()?;
+    let percent = told.trim_end_matches(" % of the cycles").rsplit(' ').next().unwrap_or_default();
+    percent.parse().with_context(|| format!("no share in {told:?}"))
 }
 
 fn cpu(machine: &mut Machine, cpu: &str) {

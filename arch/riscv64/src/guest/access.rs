@@ -8,7 +8,7 @@ use isa_rv::{Gpr, cause};
 
 use super::state;
 use super::vcpu::{Due, State};
-use crate::csr::{get, hstatus, set_bits};
+use crate::csr::{attempt, get, hstatus, set_bits};
 
 /// In a note: the access is one of a CSR, whose rest is in [`State::step`].
 const CSR: u32 = 1 << 31;
@@ -150,37 +150,9 @@ pub(super) fn fetch(pc: u64) -> Option<u32> {
     Some(u32::from(high) << 16 | u32::from(low))
 }
 
-/// Loads from a guest-virtual address, with a fault made harmless (see `traps`): `None` then.
-///
-/// Unsafe: interrupts are masked, and the instruction reaches guest memory alone (HLV, HLVX).
-macro_rules! load {
-    ($instruction:literal, $at:expr) => {{
-        let (value, failed): (u64, u64);
-        core::arch::asm!(
-            ".option push",
-            ".option arch, +h",
-            "lla {fixup}, 2f",
-            // In this CPU's block, which `tp` points to.
-            "sd {fixup}, 24(tp)",
-            "li {failed}, 1",
-            concat!($instruction, " {value}, ({at})"),
-            "li {failed}, 0",
-            "2:",
-            "sd zero, 24(tp)",
-            ".option pop",
-            at = in(reg) $at,
-            fixup = out(reg) _,
-            failed = out(reg) failed,
-            value = out(reg) value,
-            options(nostack),
-        );
-        (failed == 0).then_some(value)
-    }};
-}
-
 fn parcel(at: u64) -> Option<u16> {
-    // SAFETY: whoever settles an exit has interrupts masked.
-    let value = unsafe { load!("hlvx.hu", at) };
+    // SAFETY: whoever settles an exit has interrupts masked; HLVX reaches guest memory alone.
+    let value = unsafe { attempt!("hlvx.hu {value}, ({operand})", at) };
     value.map(|value| value as u16)
 }
 
@@ -203,7 +175,7 @@ fn word(at: u64) -> Result<u64, u64> {
     // SAFETY: interrupts are masked; SPVP says with which rights is loaded, and every exit sets it anew.
     let value = unsafe {
         set_bits!("hstatus", hstatus::SPVP);
-        load!("hlv.d", at)
+        attempt!("hlv.d {value}, ({operand})", at)
     };
     // Nothing else trapped since.
     value.ok_or_else(|| match get!("scause") {

@@ -9,6 +9,7 @@
 //! | `state` | the CSRs of VS mode, floating-point and vector registers |
 //! | `units` | who has floating-point and vector registers in the hardware |
 //! | `wires` | its interrupts: wires and timer |
+//! | `tallies` | counts of its own of cycles and instructions |
 //! | `waits` | what it waits for, and how |
 //! | `files` | interrupt files for guests |
 //! | `gstage` | the guest's memory map, VMIDs |
@@ -19,6 +20,7 @@ mod files;
 mod gstage;
 mod settle;
 mod state;
+mod tallies;
 mod units;
 mod vcpu;
 mod waits;
@@ -35,7 +37,7 @@ use arch_api::{CpuId, FilePage, IrqsOff, NoVirt, Virt, VirtualInterface};
 use isa_rv::cause;
 use isa_rv::extensions::Extension;
 
-use crate::csr::{hstatus, pending, set};
+use crate::csr::{attempt, hstatus, pending, set};
 use crate::{Riscv64, cpu, local};
 
 /// Whose registers are in a CPU's hardware.
@@ -65,7 +67,7 @@ const fn own_exceptions(has_units: bool) -> u64 {
 /// Interrupts that a guest takes itself (`hideleg`).
 const OWN_INTERRUPTS: u64 = pending::VSSI | pending::VSTI | pending::VSEI;
 
-/// `hcounteren`: the guest reads cycles, time and instructions retired.
+/// `hcounteren`: the guest reads cycles, time and instructions retired of the hart; see `tallies`.
 const COUNTERS: u64 = 0b111;
 
 /// `henvcfg` (Priv, "Hypervisor Environment Configuration Register"). What the hart does not have stays zero.
@@ -194,17 +196,6 @@ impl Virt for Riscv64 {
 /// Keeps the guests' timer comparator from ringing. A hart may have one that nobody uses, since another hart has none:
 /// QEMU's rings all the same, whatever `henvcfg` says. Where there is none, the fault is made harmless (see `traps`).
 fn silence_timer(_masked: &IrqsOff<Riscv64>) {
-    // SAFETY: no guest is loaded; 24(tp) is this CPU's `fixup`.
-    unsafe {
-        core::arch::asm!(
-            "lla {fixup}, 2f",
-            "sd {fixup}, 24(tp)",
-            "csrw 0x24d, {never}", // vstimecmp, also for an assembler that does not know it
-            "2:",
-            "sd zero, 24(tp)",
-            fixup = out(reg) _,
-            never = in(reg) u64::MAX,
-            options(nostack),
-        );
-    }
+    // SAFETY: no guest is loaded. The number is vstimecmp's, also for an assembler that does not know it.
+    let _silenced = unsafe { attempt!("csrrw {value}, 0x24d, {operand}", u64::MAX) };
 }

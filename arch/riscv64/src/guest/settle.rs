@@ -66,6 +66,7 @@ fn virtual_instruction(state: &mut State) -> Option<Exit> {
             state.gprs.pc = state.gprs.pc.wrapping_add(4);
             Some(Exit::Yield)
         }
+        _ if state.read_tally(word) => None,
         // A program of the guest's: what is for supervisors does not exist for it, its kernel's interrupts least of all.
         _ if state.gprs.sstatus & sstatus::SPP == 0 => {
             state.due = Some(Due { cause: cause::ILLEGAL, value: word.into() });

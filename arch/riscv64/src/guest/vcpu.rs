@@ -5,7 +5,7 @@ use core::fmt;
 
 use arch_api::{
     Call, Clock, Exit, GuestCpu, GuestFault, GuestPort, GuestProfile, Held, IrqsOff, MessageFile, Nanos,
-    PowerOn, Read, Waits, Write,
+    PowerOn, Read, Tally, Waits, Write,
 };
 use arch_parts::columns::Columns;
 use atomic::{Arc, AtomicU8, Ordering};
@@ -19,8 +19,9 @@ use super::gstage::{self, GStage};
 use super::settle;
 use super::state::{self, Optional, Supervisor, Units};
 use super::stateen;
+use super::tallies::{self, Tallies};
 use crate::cpu::{self, PerCpu};
-use crate::csr::{clear_bits, get, hstatus, pending, set, sstatus};
+use crate::csr::{get, hstatus, pending, set, sstatus};
 use crate::start::show_registers;
 use crate::{Riscv64, local};
 
@@ -57,6 +58,7 @@ pub(crate) struct State {
     pub(super) vs: Supervisor,
     optional: Optional,
     pub(super) units: Units,
+    pub(super) tallies: Tallies,
     /// When the guest's timer rings, in ticks; where there is no Sstc, the firmware's, which we watch.
     pub(super) timer: u64,
     /// Its file of messages, if it has one.
@@ -112,6 +114,9 @@ impl State {
         }
         self.tell_external();
         self.look_for_units(cpu);
+        if self.tallies.are_own() {
+            self.tallies.load();
+        }
         self.gprs.own_cpu = core::ptr::from_ref(cpu) as u64;
         cpu.loaded.rang.set(false);
         cpu.loaded.put(self);
@@ -122,6 +127,9 @@ impl State {
     fn unload(&mut self, cpu: &PerCpu) {
         self.vs.save();
         self.optional.save();
+        if self.tallies.are_own() {
+            self.tallies.unload();
+        }
         self.wires = get!("hvip");
         if has_sstc() {
             self.timer = get!("vstimecmp");
@@ -251,6 +259,7 @@ impl State {
         self.vs = reset_csrs();
         self.optional = Optional::default();
         self.units = Units::new();
+        self.tallies = Tallies::default();
         self.timer = u64::MAX;
         self.hstatus = hstatus;
     }
@@ -306,6 +315,7 @@ impl GuestCpu for VirtualCpu {
             vs: reset_csrs(),
             optional: Optional::default(),
             units: Units::new(),
+            tallies: Tallies::default(),
             timer: u64::MAX,
             file: None,
             stir: port.stir().clone(),
@@ -399,25 +409,19 @@ impl GuestCpu for VirtualCpu {
 
     fn set_timer(&mut self, ticks: u64) {
         let masked = IrqsOff::<Riscv64>::now();
-        let state = &mut *self.0;
-        let loaded = state.is_loaded(cpu::this(&masked));
-        state.timer = ticks;
-        state.wires &= !pending::VSTI;
-        if has_sstc() {
-            if loaded {
-                // SAFETY: the loaded guest's timer.
-                unsafe { set!("vstimecmp", ticks) };
-            }
-            return;
-        }
-        if loaded {
-            // SAFETY: what is pending for the guest.
-            unsafe { clear_bits!("hvip", pending::VSTI) };
-        }
-        drop(masked);
-        // Nobody else watches it: its thread's alarm ends the guest's run, and `enter` looks at the time.
-        let at = if ticks == u64::MAX { Nanos(u64::MAX) } else { Riscv64::time_of(ticks) };
-        state.port.timer_leaves(at);
+        let loaded = self.0.is_loaded(cpu::this(&masked));
+        self.0.set_timer(ticks, loaded);
+    }
+
+    fn has_tallies(&self) -> bool {
+        let _masked = IrqsOff::<Riscv64>::now();
+        tallies::of_hart(Tally::Cycles).is_some() && tallies::of_hart(Tally::Instructions).is_some()
+    }
+
+    fn set_tally(&mut self, tally: Tally, from: Option<u64>, runs: bool) {
+        let masked = IrqsOff::<Riscv64>::now();
+        let loaded = self.0.is_loaded(cpu::this(&masked));
+        self.0.tallies.set(tally, from, runs, loaded);
     }
 
     #[cold]

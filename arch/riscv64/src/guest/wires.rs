@@ -1,11 +1,13 @@
 //! The wires into a virtual CPU (`hvip`): what the machine's controllers and its timer raise.
 
+use arch_api::{Clock, Nanos};
 use isa_rv::cause;
 use isa_rv::extensions::Extension;
 
 use super::vcpu::{State, has_sstc};
+use crate::Riscv64;
 use crate::cpu::{self, PerCpu};
-use crate::csr::{get, pending, set, set_bits};
+use crate::csr::{clear_bits, get, pending, set, set_bits};
 
 /// Where `hvictl` has the number of an interrupt; its priority, 1 or none, stands at the end.
 const HVICTL_IID_SHIFT: u32 = 16;
@@ -57,6 +59,26 @@ impl State {
             // SAFETY: what is pending for the guest.
             unsafe { set_bits!("hvip", pending::VSTI) };
         }
+    }
+
+    /// Has the guest's timer ring at `ticks`, in place of what it was set to.
+    pub(super) fn set_timer(&mut self, ticks: u64, loaded: bool) {
+        self.timer = ticks;
+        self.wires &= !pending::VSTI;
+        if has_sstc() {
+            if loaded {
+                // SAFETY: the loaded guest's timer.
+                unsafe { set!("vstimecmp", ticks) };
+            }
+            return;
+        }
+        if loaded {
+            // SAFETY: what is pending for the guest.
+            unsafe { clear_bits!("hvip", pending::VSTI) };
+        }
+        // Nobody else watches it: its thread's alarm ends the guest's run, and `enter` looks at the time.
+        let at = if ticks == u64::MAX { Nanos(u64::MAX) } else { Riscv64::time_of(ticks) };
+        self.port.timer_leaves(at);
     }
 
     /// The guest's timer, and its enabled interrupts, wherever they are.

@@ -5,7 +5,7 @@
 use core::ops::ControlFlow::{self, Break, Continue};
 
 use addr::Gpa;
-use arch::{Call, GuestCpu, Machine, PowerOn, Space, Stale};
+use arch::{Call, GuestCpu, Machine, PowerOn, Space, Stale, Tally};
 use atomic::Arc;
 use isa_firmware::sbi::{Error, Extension, VERSION_2_0, base};
 use vio::serial::Serial;
@@ -120,6 +120,8 @@ impl Own {
 trait Hart {
     fn read_virtual(&mut self, space: &Space, at: u64) -> Option<u64>;
     fn set_timer(&mut self, ticks: u64);
+    fn has_tallies(&self) -> bool;
+    fn set_tally(&mut self, tally: Tally, from: Option<u64>, runs: bool);
 }
 
 impl<C: GuestCpu<Machine = Machine>> Hart for C {
@@ -128,6 +130,12 @@ impl<C: GuestCpu<Machine = Machine>> Hart for C {
     }
     fn set_timer(&mut self, ticks: u64) {
         GuestCpu::set_timer(self, ticks);
+    }
+    fn has_tallies(&self) -> bool {
+        GuestCpu::has_tallies(self)
+    }
+    fn set_tally(&mut self, tally: Tally, from: Option<u64>, runs: bool) {
+        GuestCpu::set_tally(self, tally, from, runs);
     }
 }
 

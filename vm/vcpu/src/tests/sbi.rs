@@ -3,7 +3,7 @@
 use isa_firmware::sbi::{Error, Extension, base, hsm, pmu, srst, sta};
 use vm_memory::GuestMemory;
 
-use arch::{Clock, Cpu as _};
+use arch::{Clock, Cpu as _, Tally};
 
 use super::*;
 
@@ -237,29 +237,72 @@ fn the_debug_console_is_a_serial_port() {
 fn counters_count_what_the_firmware_does() {
     let mut f = fixture();
     let sbi = |f: &mut Fixture, function, arguments| f.sbi(Extension::Pmu, function, arguments);
-    assert_eq!(sbi(&mut f, pmu::NUM_COUNTERS, [0; 4]), (0, 16));
+    assert_eq!(sbi(&mut f, pmu::NUM_COUNTERS, [0; 4]), (0, 19));
     assert_eq!(sbi(&mut f, pmu::COUNTER_GET_INFO, [3, 0, 0, 0]), (0, 1 << 63));
-    assert_eq!(sbi(&mut f, pmu::COUNTER_GET_INFO, [16, 0, 0, 0]), INVALID);
-    // Cycles are not to be had.
-    assert_eq!(sbi(&mut f, pmu::COUNTER_CONFIG_MATCHING, [0, 0xffff, 0, 1]), NOT_SUPPORTED);
+    assert_eq!(sbi(&mut f, pmu::COUNTER_GET_INFO, [19, 0, 0, 0]), INVALID);
     let clear_and_start = pmu::CONFIG_CLEAR_VALUE | pmu::CONFIG_AUTO_START;
-    let set_timer = [0, 0xffff, clear_and_start, 0xf_0005];
-    assert_eq!(sbi(&mut f, pmu::COUNTER_CONFIG_MATCHING, set_timer), (0, 0));
-    let sent = [0, 0xffff, 0, 0xf_0006];
-    assert_eq!(sbi(&mut f, pmu::COUNTER_CONFIG_MATCHING, sent), (0, 1));
+    let set_timer = [0, 0x7_ffff, clear_and_start, 0xf_0005];
+    assert_eq!(sbi(&mut f, pmu::COUNTER_CONFIG_MATCHING, set_timer), (0, 3));
+    let sent = [0, 0x7_ffff, 0, 0xf_0006];
+    assert_eq!(sbi(&mut f, pmu::COUNTER_CONFIG_MATCHING, sent), (0, 4));
     f.sbi(Extension::Time, 0, [u64::MAX, 0, 0, 0]);
     f.sbi(Extension::Ipi, 0, [1, 0, 0, 0]);
     f.legacy(Extension::LegacySetTimer, [u64::MAX, 0, 0, 0]);
-    assert_eq!(sbi(&mut f, pmu::COUNTER_FW_READ, [0; 4]), (0, 2));
-    assert_eq!(sbi(&mut f, pmu::COUNTER_FW_READ, [1, 0, 0, 0]), (0, 0), "it was not started");
-    assert_eq!(sbi(&mut f, pmu::COUNTER_START, [1, 1, pmu::START_SET_INIT_VALUE, 40]), (0, 0));
+    assert_eq!(sbi(&mut f, pmu::COUNTER_FW_READ, [3, 0, 0, 0]), (0, 2));
+    assert_eq!(sbi(&mut f, pmu::COUNTER_FW_READ, [4, 0, 0, 0]), (0, 0), "it was not started");
+    assert_eq!(sbi(&mut f, pmu::COUNTER_START, [4, 1, pmu::START_SET_INIT_VALUE, 40]), (0, 0));
     f.sbi(Extension::Ipi, 0, [1, 0, 0, 0]);
-    assert_eq!(sbi(&mut f, pmu::COUNTER_FW_READ, [1, 0, 0, 0]), (0, 41));
-    assert_eq!(sbi(&mut f, pmu::COUNTER_START, [1, 1, 0, 0]).0, Error::AlreadyStarted as i64);
-    assert_eq!(sbi(&mut f, pmu::COUNTER_STOP, [0, 3, pmu::STOP_RESET, 0]), (0, 0));
-    assert_eq!(sbi(&mut f, pmu::COUNTER_STOP, [0, 1, 0, 0]).0, Error::AlreadyStopped as i64);
-    assert_eq!(sbi(&mut f, pmu::COUNTER_FW_READ, [1, 0, 0, 0]), INVALID, "it was given back");
-    assert_eq!(sbi(&mut f, pmu::COUNTER_START, [15, 3, 0, 0]), INVALID, "there is no sixteenth");
+    assert_eq!(sbi(&mut f, pmu::COUNTER_FW_READ, [4, 0, 0, 0]), (0, 41));
+    assert_eq!(sbi(&mut f, pmu::COUNTER_START, [4, 1, 0, 0]).0, Error::AlreadyStarted as i64);
+    assert_eq!(sbi(&mut f, pmu::COUNTER_STOP, [3, 3, pmu::STOP_RESET, 0]), (0, 0));
+    assert_eq!(sbi(&mut f, pmu::COUNTER_STOP, [3, 1, 0, 0]).0, Error::AlreadyStopped as i64);
+    assert_eq!(sbi(&mut f, pmu::COUNTER_FW_READ, [4, 0, 0, 0]), INVALID, "it was given back");
+    assert_eq!(sbi(&mut f, pmu::COUNTER_START, [18, 3, 0, 0]), INVALID, "there is no twentieth");
+}
+
+#[test]
+fn counters_of_the_hart_are_where_their_csrs_are() {
+    let mut f = fixture();
+    /// A call, and what came of it for the CPU's own counts.
+    fn sbi(f: &mut Fixture, function: u32, arguments: [u64; 4]) -> ((i64, u64), Option<Event>) {
+        f.program.then(Step::ecall(Extension::Pmu.id().into(), function.into(), arguments));
+        assert_eq!(f.runner.run(), Stop::Idle);
+        let mut events = f.program.take_events();
+        let Some(Event::Called(2, [error, value, ..])) = events.pop() else { panic!("{events:?}") };
+        ((error as i64, value), events.pop())
+    }
+    let counts = |tally, from, runs| Some(Event::Counts(tally, from, runs));
+    assert_eq!(sbi(&mut f, pmu::COUNTER_GET_INFO, [0; 4]).0, (0, 63 << 12 | 0xc00));
+    assert_eq!(sbi(&mut f, pmu::COUNTER_GET_INFO, [1, 0, 0, 0]).0, INVALID, "time is none");
+    assert_eq!(sbi(&mut f, pmu::COUNTER_GET_INFO, [2, 0, 0, 0]).0, (0, 63 << 12 | 0xc02));
+    // As Linux does it: at the start all that there are are stopped, then one is taken and started.
+    let all = 0x7_fffd;
+    let stopped = sbi(&mut f, pmu::COUNTER_STOP, [0, all, 0, 0]);
+    assert_eq!(stopped, ((Error::AlreadyStopped as i64, 0), None), "the guest goes on reading the hart's");
+    let config = pmu::COUNTER_CONFIG_MATCHING;
+    assert_eq!(sbi(&mut f, config, [0, all, 0, 2]), ((0, 2), counts(Tally::Instructions, None, false)));
+    assert_eq!(sbi(&mut f, config, [0, all, 0, 2]).0, NOT_SUPPORTED, "there is one");
+    let init = pmu::START_SET_INIT_VALUE;
+    let started = sbi(&mut f, pmu::COUNTER_START, [2, 1, init, 1 << 63]);
+    assert_eq!(started, ((0, 0), counts(Tally::Instructions, Some(1 << 63), true)));
+    assert_eq!(
+        sbi(&mut f, pmu::COUNTER_STOP, [2, 1, 0, 0]),
+        ((0, 0), counts(Tally::Instructions, None, false))
+    );
+    assert_eq!(
+        sbi(&mut f, pmu::COUNTER_START, [2, 1, 0, 0]),
+        ((0, 0), counts(Tally::Instructions, None, true))
+    );
+    // A fixed counter, whatever the event says.
+    let clear_and_start = pmu::CONFIG_CLEAR_VALUE | pmu::CONFIG_AUTO_START;
+    let fixed = sbi(&mut f, config, [0, 1, pmu::CONFIG_SKIP_MATCH | clear_and_start, 7]);
+    assert_eq!(fixed, ((0, 0), counts(Tally::Cycles, Some(0), true)));
+    assert_eq!(sbi(&mut f, pmu::COUNTER_FW_READ, [0; 4]).0, INVALID, "it is read in its CSR");
+    for (event, why) in [(3, "references to caches"), (0x1_0000, "a cache's events"), (0x2_0000, "raw ones")]
+    {
+        assert_eq!(sbi(&mut f, config, [0, all, 0, event]).0, NOT_SUPPORTED, "{why}");
+    }
+    assert_eq!(sbi(&mut f, config, [3, 0xffff, 0, 1]).0, NOT_SUPPORTED, "none of these counts cycles");
 }
 
 #[test]

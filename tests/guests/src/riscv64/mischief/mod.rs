@@ -1,5 +1,6 @@
 //! What only programs of this architecture can do wrong.
 
+mod counts;
 mod csrs;
 mod fences;
 mod firmware;
@@ -20,4 +21,5 @@ pub(crate) const PROGRAMS: &[(&str, fn())] = &[
     ("log", log::run),
     ("messages", messages::run),
     ("units", units::run),
+    ("counts", counts::run),
 ];

@@ -2,6 +2,7 @@
 
 mod accesses;
 mod calls;
+mod counters;
 mod devices;
 mod extensions;
 mod faults;
@@ -25,6 +26,7 @@ pub(crate) const PARTS: &[fn(&mut Report)] = &[
     plic::run,
     files::run,
     time::run,
+    counters::run,
     devices::rtc,
     units::run,
     smp::run,

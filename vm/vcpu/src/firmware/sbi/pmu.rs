@@ -1,28 +1,56 @@
-//! PMU (riscv-sbi-doc, chapter 11): counters of what the firmware does. The hardware's counters run for all guests
-//! together and can't be stopped for one, so none of them is offered.
+//! PMU (riscv-sbi-doc, chapter 11): counters of what the firmware does, and the hart's of cycles and instructions, which
+//! count while the hart runs this guest's CPU ([`arch::GuestCpu::set_tally`]). Other events of the hart are not to be
+//! had: its programmable counters are its firmware's, and what they count is not told apart by guests.
 
+use arch::Tally;
 use isa_firmware::sbi::{Error, Event, Extension, FirmwareEvent, Harts, pmu};
 
-use super::{Answer, Entry, Request, low};
+use super::{Answer, Entry, Hart, Request, low};
 
 pub(super) const EXTENSIONS: &[Entry] = &[Entry { extension: Extension::Pmu, answer }];
 
+/// The hart's counters come first, where their CSRs have them: Linux knows fixed counters by that. The one of time,
+/// between them, is none.
+const HARDWARE: usize = 3;
 /// Counters of each CPU.
-const COUNT: usize = 16;
+const COUNT: usize = HARDWARE + 16;
+
+/// CSRs in which guests read the hart's.
+const CYCLE: u16 = 0xc00;
+const INSTRET: u16 = 0xc02;
 
 /// A CPU's counters.
 #[derive(Default)]
 pub(crate) struct Counters {
     all: [Counter; COUNT],
-    /// How many run.
+    /// How many of the firmware's run.
     running: u32,
+}
+
+/// What a counter counts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Counted {
+    Firmware(FirmwareEvent),
+    /// The value is where the guest reads it.
+    Hart(Tally),
 }
 
 #[derive(Clone, Copy, Default)]
 struct Counter {
-    event: Option<FirmwareEvent>,
+    event: Option<Counted>,
     runs: bool,
     value: u64,
+}
+
+impl Counter {
+    /// It begins, goes on, or stops; with another value, if one is given.
+    fn set(&mut self, hart: &mut dyn Hart, from: Option<u64>, runs: bool) {
+        self.runs = runs;
+        match self.event {
+            Some(Counted::Hart(tally)) => hart.set_tally(tally, from, runs),
+            _ => self.value = from.unwrap_or(self.value),
+        }
+    }
 }
 
 impl Counters {
@@ -36,7 +64,8 @@ impl Counters {
 
     #[cold]
     fn count_slowly(&mut self, event: FirmwareEvent) {
-        for counter in self.all.iter_mut().filter(|counter| counter.runs && counter.event == Some(event)) {
+        let event = Some(Counted::Firmware(event));
+        for counter in self.all.iter_mut().filter(|counter| counter.runs && counter.event == event) {
             counter.value = counter.value.wrapping_add(1);
         }
     }
@@ -45,7 +74,7 @@ impl Counters {
         self.all.get_mut(usize::try_from(index).ok()?)
     }
 
-    /// The counters that a base and a mask mean, if there are all of them.
+    /// The counters that a base and a mask mean, if all of them are in range.
     fn chosen(&self, base: u64, mask: u64) -> Result<Harts, Error> {
         // As harts, but that there is no way to say all.
         let chosen = Harts::Some { mask, base };
@@ -57,8 +86,8 @@ impl Counters {
     }
 
     fn settle(&mut self) {
-        self.running =
-            (0..).zip(&self.all).filter(|(_, counter)| counter.runs).map(|(_, _): (u32, _)| 1).sum();
+        let runs = |counter: &&Counter| counter.runs && matches!(counter.event, Some(Counted::Firmware(_)));
+        self.running = self.all.iter().filter(runs).map(|_| 1).sum();
     }
 }
 
@@ -77,21 +106,42 @@ fn is_counted(event: FirmwareEvent) -> bool {
     )
 }
 
+/// What a counter is of; `None` for one that is not there.
+enum Kind {
+    Firmware,
+    Hart(Tally, u16),
+}
+
+fn kind(hart: &dyn Hart, index: u64) -> Option<Kind> {
+    match index {
+        0 if hart.has_tallies() => Some(Kind::Hart(Tally::Cycles, CYCLE)),
+        2 if hart.has_tallies() => Some(Kind::Hart(Tally::Instructions, INSTRET)),
+        _ => (HARDWARE as u64..COUNT as u64).contains(&index).then_some(Kind::Firmware),
+    }
+}
+
 fn answer(request: &mut Request<'_>) -> Answer {
     let [first, second, third, fourth, ..] = request.arguments;
-    let counters = &mut request.own.counters;
+    let (counters, hart) = (&mut request.own.counters, &mut *request.hart);
     let result = match request.function {
         pmu::NUM_COUNTERS => Ok(COUNT as u64),
-        pmu::COUNTER_GET_INFO => counters.at(first).map(|_| pmu::INFO_FIRMWARE).ok_or(Error::InvalidParam),
-        pmu::COUNTER_CONFIG_MATCHING => configure(counters, first, second, third, low(fourth)),
-        pmu::COUNTER_START => start(counters, first, second, third, fourth),
-        pmu::COUNTER_STOP => stop(counters, first, second, third),
+        pmu::COUNTER_GET_INFO => match kind(hart, first) {
+            Some(Kind::Hart(_, csr)) => Ok(pmu::info_hardware(csr)),
+            Some(Kind::Firmware) => Ok(pmu::INFO_FIRMWARE),
+            None => Err(Error::InvalidParam),
+        },
+        pmu::COUNTER_CONFIG_MATCHING => configure(counters, hart, [first, second, third], low(fourth)),
+        pmu::COUNTER_START => start(counters, hart, [first, second, third, fourth]),
+        pmu::COUNTER_STOP => stop(counters, hart, [first, second, third]),
         pmu::COUNTER_FW_READ => match counters.at(first) {
-            Some(Counter { event: Some(_), value, .. }) => Ok(*value),
+            Some(Counter { event: Some(Counted::Firmware(_)), value, .. }) => Ok(*value),
             _ => Err(Error::InvalidParam),
         },
         // The upper half of a value that has no more than a register's bits.
-        pmu::COUNTER_FW_READ_HI => counters.at(first).map(|_| 0).ok_or(Error::InvalidParam),
+        pmu::COUNTER_FW_READ_HI => match kind(hart, first) {
+            Some(Kind::Firmware) => Ok(0),
+            _ => Err(Error::InvalidParam),
+        },
         _ => Err(Error::NotSupported),
     };
     match result {
@@ -101,33 +151,49 @@ fn answer(request: &mut Request<'_>) -> Answer {
 }
 
 /// Finds a counter for an event; the value is its number.
-fn configure(counters: &mut Counters, base: u64, mask: u64, flags: u64, event: u32) -> Result<u64, Error> {
+fn configure(
+    counters: &mut Counters,
+    hart: &mut dyn Hart,
+    [base, mask, flags]: [u64; 3],
+    event: u32,
+) -> Result<u64, Error> {
     let chosen = counters.chosen(base, mask)?;
     let skip = flags & pmu::CONFIG_SKIP_MATCH != 0;
     let event = match Event::decode(event) {
-        Event::Firmware(event) if is_counted(event) => Some(event),
-        // Then only the counter's state is changed.
+        // Then the counter is the caller's choice.
         _ if skip => None,
+        Event::Firmware(event) if is_counted(event) => Some(Counted::Firmware(event)),
+        Event::Hardware(pmu::CPU_CYCLES) => Some(Counted::Hart(Tally::Cycles)),
+        Event::Hardware(pmu::INSTRUCTIONS) => Some(Counted::Hart(Tally::Instructions)),
         _ => return Err(Error::NotSupported),
     };
     let candidates = (0u64..).zip(&mut counters.all).filter(|(index, _)| chosen.has(*index));
-    let mut fit = candidates.filter(|(_, counter)| skip || counter.event.is_none());
-    let Some((index, counter)) = fit.next() else { return Err(Error::NotSupported) };
-    if !skip {
-        *counter = Counter { event, runs: false, value: counter.value };
-    }
-    if flags & pmu::CONFIG_CLEAR_VALUE != 0 {
-        counter.value = 0;
-    }
-    if flags & pmu::CONFIG_AUTO_START != 0 {
-        counter.runs = true;
-    }
+    let fit = candidates.filter_map(|(index, counter)| {
+        let event = match (kind(hart, index)?, event) {
+            (Kind::Hart(tally, _), None) => Some(Counted::Hart(tally)),
+            (Kind::Firmware, None) => counter.event,
+            (Kind::Hart(own, _), Some(Counted::Hart(tally))) if own == tally => event,
+            (Kind::Firmware, Some(Counted::Firmware(_))) => event,
+            _ => return None,
+        };
+        (skip || counter.event.is_none()).then_some((index, counter, event))
+    });
+    let Some((index, counter, event)) = { fit }.next() else { return Err(Error::NotSupported) };
+    counter.event = event;
+    let from = (flags & pmu::CONFIG_CLEAR_VALUE != 0).then_some(0);
+    let runs = flags & pmu::CONFIG_AUTO_START != 0 || skip && counter.runs;
+    counter.set(hart, from, runs);
     counters.settle();
     Ok(index)
 }
 
-fn start(counters: &mut Counters, base: u64, mask: u64, flags: u64, value: u64) -> Result<u64, Error> {
+fn start(
+    counters: &mut Counters,
+    hart: &mut dyn Hart,
+    [base, mask, flags, value]: [u64; 4],
+) -> Result<u64, Error> {
     let chosen = counters.chosen(base, mask)?;
+    let from = (flags & pmu::START_SET_INIT_VALUE != 0).then_some(value);
     let mut result = Ok(0);
     for (_, counter) in (0u64..).zip(&mut counters.all).filter(|(index, _)| chosen.has(*index)) {
         if counter.event.is_none() {
@@ -135,24 +201,22 @@ fn start(counters: &mut Counters, base: u64, mask: u64, flags: u64, value: u64) 
         } else if counter.runs {
             result = Err(Error::AlreadyStarted);
         } else {
-            counter.runs = true;
-            if flags & pmu::START_SET_INIT_VALUE != 0 {
-                counter.value = value;
-            }
+            counter.set(hart, from, true);
         }
     }
     counters.settle();
     result
 }
 
-fn stop(counters: &mut Counters, base: u64, mask: u64, flags: u64) -> Result<u64, Error> {
+fn stop(counters: &mut Counters, hart: &mut dyn Hart, [base, mask, flags]: [u64; 3]) -> Result<u64, Error> {
     let chosen = counters.chosen(base, mask)?;
     let mut result = Ok(0);
     for (_, counter) in (0u64..).zip(&mut counters.all).filter(|(index, _)| chosen.has(*index)) {
-        if !counter.runs {
+        if counter.runs {
+            counter.set(hart, None, false);
+        } else {
             result = Err(Error::AlreadyStopped);
         }
-        counter.runs = false;
         if flags & pmu::STOP_RESET != 0 {
             counter.event = None;
         }
