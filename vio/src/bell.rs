@@ -2,7 +2,7 @@
 //!
 //! Ringing sets one flag and wakes the machine's errand thread, which locks the device and polls it.
 
-use atomic::{Arc, AtomicBool, Ordering};
+use atomic::{Arc, AtomicU32, Ordering};
 
 use crate::{Listener, Urgency};
 
@@ -11,14 +11,15 @@ use crate::{Listener, Urgency};
 pub struct Bell(Arc<Inner>);
 
 struct Inner {
-    rung: AtomicBool,
+    /// 0 or 1. A word: not every processor swaps less.
+    rung: AtomicU32,
     wake: Arc<dyn Fn() + Send + Sync>,
 }
 
 impl Bell {
     /// A bell that calls `wake` when it begins to ring. `wake` must be fit for any context.
     pub fn new(wake: Arc<dyn Fn() + Send + Sync>) -> Self {
-        Self(Arc::new(Inner { rung: AtomicBool::new(false), wake }))
+        Self(Arc::new(Inner { rung: AtomicU32::new(0), wake }))
     }
 
     /// A bell that nobody hears.
@@ -29,7 +30,7 @@ impl Bell {
     /// Rings. From any context; does nothing while it rings already.
     #[inline]
     pub fn ring(&self) {
-        if !self.0.rung.swap(true, Ordering::AcqRel) {
+        if self.0.rung.swap(1, Ordering::AcqRel) == 0 {
             (self.0.wake)();
         }
     }
@@ -37,7 +38,7 @@ impl Bell {
     /// Whether it rang, and silences it. Whoever asks looks at the device *after* this, so that what comes
     /// meanwhile rings again.
     pub fn answer(&self) -> bool {
-        self.0.rung.load(Ordering::Relaxed) && self.0.rung.swap(false, Ordering::AcqRel)
+        self.0.rung.load(Ordering::Relaxed) != 0 && self.0.rung.swap(0, Ordering::AcqRel) != 0
     }
 }
 

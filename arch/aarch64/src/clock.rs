@@ -34,7 +34,7 @@ impl Clock for Aarch64 {
     #[inline]
     fn now() -> Nanos {
         isb();
-        SCALE.nanos(get!("cntpct_el0"))
+        SCALE.now(get!("cntpct_el0"))
     }
 
     #[inline]

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use addr::{Gpa, Hpa, Span};
-use atomic::{Arc, AtomicU8, Ordering};
+use atomic::{Arc, AtomicU32, Ordering};
 
 use crate::cpu::{Context, Cpu, CpuId, IrqsOff, Nanos};
 use crate::exit::{Call, Exit, GuestFault, PowerOn, Read, Write};
@@ -292,7 +292,7 @@ impl Held {
 pub trait GuestPort: Send + Sync {
     /// What is not zero when anything changed since the last [`GuestPort::exchange`]; always the same one. It
     /// is looked at before each entry into the guest, so that the CPU keeps it at hand.
-    fn stir(&self) -> &Arc<AtomicU8>;
+    fn stir(&self) -> &Arc<AtomicU32>;
     /// Whether anything changed.
     fn stirred(&self) -> bool {
         self.stir().load(Ordering::Acquire) != 0

@@ -10,7 +10,7 @@ use arch_api::{
 };
 use arch_hosted::script::{self, Event, Step};
 use arch_hosted::{ALARM_IRQ, Hosted, HostedSpace, ScriptedVcpu, irq, registers, time};
-use atomic::{Arc, AtomicBool, AtomicU8, Ordering};
+use atomic::{Arc, AtomicBool, AtomicU32, Ordering};
 
 struct NoTables;
 impl TableFrames for NoTables {
@@ -236,11 +236,11 @@ fn a_space_translates_refuses_overlaps_and_unmaps_in_the_middle() {
 /// A port that offers one interrupt until it was taken.
 #[derive(Default)]
 struct OneIrq {
-    stir: Arc<AtomicU8>,
+    stir: Arc<AtomicU32>,
     line: AtomicBool,
 }
 impl GuestPort for OneIrq {
-    fn stir(&self) -> &Arc<AtomicU8> {
+    fn stir(&self) -> &Arc<AtomicU32> {
         &self.stir
     }
     fn exchange(&self, held: &mut Held) {

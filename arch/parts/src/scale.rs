@@ -1,43 +1,83 @@
 //! From a counter's ticks to nanoseconds and back, without a division.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use arch_api::Nanos;
 
 /// The scale of a counter of fixed frequency.
 #[derive(Debug)]
 pub struct Scale {
-    /// Nanoseconds per tick, a fraction of 2^32.
-    nanos_per_tick: AtomicU64,
-    /// Ticks per nanosecond, a fraction of 2^48.
-    ticks_per_nano: AtomicU64,
+    /// Of one unit in the other: how often and how far.
+    nanos: Factor,
+    ticks: Factor,
+}
+
+/// A factor, so that the product is the upper half of one multiplication.
+#[derive(Debug)]
+struct Factor {
+    /// What is multiplied is shifted to the left by so much,
+    shift: AtomicU32,
+    /// and by this, a fraction of 2^(64 - shift): it is as large as it can be.
+    fraction: AtomicU64,
+}
+
+impl Factor {
+    const fn new() -> Self {
+        Self { shift: AtomicU32::new(0), fraction: AtomicU64::new(0) }
+    }
+
+    /// `numerator` / `denominator`, rounded down; neither is zero.
+    fn set(&self, numerator: u64, denominator: u64) {
+        let fits = |shift: &u32| numerator >> shift < denominator;
+        let shift = (0..64).find(fits).unwrap_or(63);
+        let fraction = (u128::from(numerator) << (64 - shift)) / u128::from(denominator);
+        self.fraction.store(u64::try_from(fraction).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.shift.store(shift, Ordering::Relaxed);
+    }
+
+    /// The largest value whose product is one.
+    #[inline]
+    fn last(&self) -> u64 {
+        u64::MAX >> self.shift.load(Ordering::Relaxed)
+    }
+
+    /// The product, rounded down, of a value that is no larger than [`Factor::last`].
+    #[inline]
+    fn times(&self, value: u64) -> u64 {
+        let shifted = u128::from(value << self.shift.load(Ordering::Relaxed));
+        ((shifted * u128::from(self.fraction.load(Ordering::Relaxed))) >> 64) as u64
+    }
 }
 
 impl Scale {
     /// One that is to be set before it is used.
     pub const fn new() -> Self {
-        Self { nanos_per_tick: AtomicU64::new(0), ticks_per_nano: AtomicU64::new(0) }
+        Self { nanos: Factor::new(), ticks: Factor::new() }
     }
 
     /// The counter makes `frequency` ticks per second; not zero.
     pub fn set(&self, frequency: u64) {
-        let (frequency, second) = (u128::from(frequency.max(1)), 1_000_000_000u128);
-        self.nanos_per_tick.store(((second << 32) / frequency) as u64, Ordering::Relaxed);
-        self.ticks_per_nano.store(((frequency << 48) / second) as u64, Ordering::Relaxed);
+        let (frequency, second) = (frequency.max(1), 1_000_000_000);
+        self.nanos.set(second, frequency);
+        self.ticks.set(frequency, second);
+    }
+
+    /// The same as [`Scale::nanos`] of what the counter was just read, which is never the last there is.
+    #[inline]
+    pub fn now(&self, ticks: u64) -> Nanos {
+        Nanos(self.nanos.times(ticks))
     }
 
     /// The point at which the counter reads `ticks`, rounded down; the last there is where it lies behind that.
     #[inline]
     pub fn nanos(&self, ticks: u64) -> Nanos {
-        let scaled = u128::from(ticks) * u128::from(self.nanos_per_tick.load(Ordering::Relaxed));
-        Nanos(u64::try_from(scaled >> 32).unwrap_or(u64::MAX))
+        if ticks > self.nanos.last() { Nanos(u64::MAX) } else { self.now(ticks) }
     }
 
     /// What the counter reads at `at`, rounded up, so that what is set to it never comes early.
     #[inline]
     pub fn ticks(&self, at: Nanos) -> u64 {
-        let scaled = u128::from(at.0) * u128::from(self.ticks_per_nano.load(Ordering::Relaxed));
-        u64::try_from(scaled >> 48).unwrap_or(u64::MAX - 1).saturating_add(1)
+        self.ticks.times(at.0.min(self.ticks.last())).saturating_add(1)
     }
 }
 
@@ -69,10 +109,27 @@ mod tests {
     }
 
     #[test]
+    fn a_day_is_a_day() {
+        const DAY: u64 = 86_400;
+        for frequency in [1, 3, 32_768, 10_000_000, 19_200_000, 62_500_000, 999_999_999, 3_200_000_007] {
+            let scale = Scale::new();
+            scale.set(frequency);
+            let nanos = scale.now(DAY * frequency).0;
+            assert!(
+                (DAY * 1_000_000_000 - 2..=DAY * 1_000_000_000).contains(&nanos),
+                "{frequency} Hz: {nanos}"
+            );
+        }
+    }
+
+    #[test]
     fn the_end_of_time_is_no_overflow() {
-        let scale = Scale::new();
-        scale.set(10_000_000);
-        assert_eq!(scale.nanos(u64::MAX), Nanos(u64::MAX));
-        assert!(scale.ticks(Nanos(u64::MAX)) > 0);
+        for frequency in [1, 10_000_000, 1_000_000_000, 5_000_000_000] {
+            let scale = Scale::new();
+            scale.set(frequency);
+            let end = if frequency <= 1_000_000_000 { u64::MAX } else { u64::MAX / 5 - 5 };
+            assert!(scale.nanos(u64::MAX).0 >= end, "{frequency} Hz");
+            assert!(scale.ticks(Nanos(u64::MAX)) >= scale.ticks(Nanos(u64::MAX >> 3)), "{frequency} Hz");
+        }
     }
 }

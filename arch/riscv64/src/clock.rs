@@ -37,7 +37,7 @@ fn set_alarm(ticks: u64) {
 impl Clock for Riscv64 {
     #[inline]
     fn now() -> Nanos {
-        SCALE.nanos(get!("time"))
+        SCALE.now(get!("time"))
     }
 
     #[inline]

@@ -174,6 +174,10 @@ impl LocalIrqs for Riscv64 {
         let cpu = cpu::this(masked);
         let own = &cpu.local;
         let pending = get!("sip") & get!("sie");
+        // It comes most often, and is late already.
+        if pending & pending::STI != 0 {
+            return Some(local::cause(cause::SUPERVISOR_TIMER));
+        }
         if pending & pending::SEI != 0 {
             if !own.messages.get() {
                 return Some(local::cause(cause::SUPERVISOR_EXTERNAL));
@@ -193,7 +197,7 @@ impl LocalIrqs for Riscv64 {
                 return Some(number);
             }
         }
-        // What is left, by its cause: the timer first of all.
+        // What is left, by its cause.
         let rest = pending & !(pending::SEI | pending::SSI);
         let rest = if rest == 0 { get!("hip") & get!("hie") & pending::SGEI } else { rest };
         (rest != 0).then(|| local::cause(rest.trailing_zeros()))

@@ -13,13 +13,11 @@ global_asm!(
     .section .text.vectors, "ax"
     .global own_trap
 own_trap:                               # a0's old value in sscratch, and 0 in a0
+    csrr    a0, scause
+    bgez    a0, own_fault
     csrrw   a0, sscratch, zero
-    sd      t0, 8(tp)
-    csrr    t0, scause
-    bgez    t0, own_fault
 
     # An interrupt: what the procedure call standard lets a callee change is saved, the rest by Rust.
-    ld      t0, 8(tp)
     addi    sp, sp, -144
     sd      ra, 0(sp)
     sd      t0, 8(sp)
@@ -68,7 +66,9 @@ own_trap:                               # a0's old value in sscratch, and 0 in a
     addi    sp, sp, 144
     sret
 
-own_fault:                              # t0's old value at 8(tp)
+own_fault:                              # a0's old value in sscratch
+    csrrw   a0, sscratch, zero
+    sd      t0, 8(tp)
     sd      t1, 16(tp)
     ld      t0, 24(tp)                  # a fault that somebody waits for
     beqz    t0, 1f

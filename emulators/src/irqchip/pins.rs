@@ -7,22 +7,22 @@
 use alloc::vec::Vec;
 
 use arch::Nanos;
-use atomic::{Arc, AtomicU8, AtomicU16, AtomicU32, Ordering};
+use atomic::{Arc, AtomicU16, AtomicU32, Ordering};
 use host_sync::Once;
 use vio::irq::Pins;
 use vm_bus::VcpuWaker;
 
 use super::state::{CpuIndex, FIRST_SPI};
 
-const QUIET: u8 = 0;
-const STIRRED: u8 = 1;
-const CALLED: u8 = 2;
+const QUIET: u32 = 0;
+const STIRRED: u32 = 1;
+const CALLED: u32 = 2;
 
 /// How a virtual CPU is told that its interrupts changed.
 #[derive(Default)]
 pub(crate) struct Bell {
     /// Apart, since the CPU looks at it more often than at anything else.
-    state: Arc<AtomicU8>,
+    state: Arc<AtomicU32>,
     waker: Once<Arc<dyn VcpuWaker>>,
 }
 
@@ -34,7 +34,7 @@ impl Bell {
     }
 
     /// What is not zero when the CPU should look.
-    pub(crate) fn state(&self) -> &Arc<AtomicU8> {
+    pub(crate) fn state(&self) -> &Arc<AtomicU32> {
         &self.state
     }
 

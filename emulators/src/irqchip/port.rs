@@ -1,7 +1,7 @@
 //! What a virtual CPU is joined to.
 
 use arch::{GuestPort, Held, Nanos};
-use atomic::{Arc, AtomicU8, AtomicU32, Ordering};
+use atomic::{Arc, AtomicU32, Ordering};
 use host_sync::{IrqOff, Rank, Spin};
 use isa_gic::v3::Affinity;
 use vio::irq::Pins;
@@ -78,33 +78,33 @@ impl Shared {
             bell,
             cpu: vcpu as usize,
             shared: self.clone(),
-            news: AtomicU8::new(SILENT),
-            told: AtomicU8::new(LOW),
+            news: AtomicU32::new(SILENT),
+            told: AtomicU32::new(LOW),
             behind: AtomicU32::new(0),
         })
     }
 }
 
 /// No news about the timer, or news: its line is low, high, or high with a host interrupt behind it.
-const SILENT: u8 = 0;
-const LOW: u8 = 1;
-const HIGH: u8 = 2;
-const LINKED: u8 = 3;
+const SILENT: u32 = 0;
+const LOW: u32 = 1;
+const HIGH: u32 = 2;
+const LINKED: u32 = 3;
 
 struct Port {
     bell: Arc<Bell>,
     cpu: usize,
     shared: Arc<Shared>,
     /// What is new about the timer. The CPU itself writes and reads this, so plain loads and stores do.
-    news: AtomicU8,
+    news: AtomicU32,
     /// What was said about it last.
-    told: AtomicU8,
+    told: AtomicU32,
     /// The host interrupt, for [`LINKED`].
     behind: AtomicU32,
 }
 
 impl GuestPort for Port {
-    fn stir(&self) -> &Arc<AtomicU8> {
+    fn stir(&self) -> &Arc<AtomicU32> {
         self.bell.state()
     }
 

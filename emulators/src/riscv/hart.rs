@@ -9,7 +9,7 @@ use alloc::borrow::Cow;
 use alloc::format;
 
 use arch::{GuestPort, Held, Nanos};
-use atomic::{Arc, AtomicBool, AtomicU8, Ordering};
+use atomic::{Arc, AtomicU32, Ordering};
 use vio::irq::{IrqLine, Pins};
 use vm_bus::VcpuWaker;
 use vm_machine::{Controller, Model, NotWired, Wires};
@@ -30,15 +30,16 @@ const EXTERNAL: u32 = isa_plic::SUPERVISOR_EXTERNAL;
 const NOBODY: u32 = u32::MAX;
 
 /// What became of the software interrupt since the last exchange.
-const LEFT: u8 = 0;
-const RAISED: u8 = 1;
-const CLEARED: u8 = 2;
+const LEFT: u32 = 0;
+const RAISED: u32 = 1;
+const CLEARED: u32 = 2;
 
 #[derive(Default)]
 struct Hart {
     bell: Bell,
-    external: AtomicBool,
-    software: AtomicU8,
+    /// 0 or 1. Words, as all here: see `host-sync`, whose locks are some for the same reason.
+    external: AtomicU32,
+    software: AtomicU32,
 }
 
 impl Hart {
@@ -57,14 +58,14 @@ impl Pins for Hart {
     fn set(&self, pin: u32, level: bool) {
         if pin == SOFTWARE {
             self.set_software(level);
-        } else if pin == EXTERNAL && self.external.swap(level, Ordering::AcqRel) != level {
+        } else if pin == EXTERNAL && self.external.swap(level.into(), Ordering::AcqRel) != u32::from(level) {
             self.call(level);
         }
     }
 }
 
 impl GuestPort for Hart {
-    fn stir(&self) -> &Arc<AtomicU8> {
+    fn stir(&self) -> &Arc<AtomicU32> {
         self.bell.state()
     }
 
@@ -72,7 +73,7 @@ impl GuestPort for Hart {
     fn exchange(&self, held: &mut Held) {
         // First, so that what changes from here on calls again.
         self.bell.answer();
-        held.wires.external = self.external.load(Ordering::Acquire);
+        held.wires.external = self.external.load(Ordering::Acquire) != 0;
         match self.software.swap(LEFT, Ordering::AcqRel) {
             RAISED => held.wires.software = true,
             CLEARED => held.wires.software = false,

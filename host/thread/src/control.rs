@@ -192,7 +192,7 @@ impl Place {
 /// What a new thread is put together from.
 pub(crate) struct Parts {
     pub(crate) is_vcpu: bool,
-    pub(crate) phase: u8,
+    pub(crate) phase: u32,
     pub(crate) body: Option<Body>,
     pub(crate) saved: Saved,
     pub(crate) stack: Option<Stack>,

@@ -387,7 +387,9 @@ fn make_ready(control: &Control, masked: &IrqsOff) {
 }
 
 /// A deadline of a thread passed; `roster` is this CPU's.
-#[inline(always)]
+///
+/// Not a part of the interrupt, whose every timer would pay for the registers that this takes.
+#[inline(never)]
 pub(crate) fn ring<'a>(
     mut roster: RosterGuard<'a>,
     control: &Control,

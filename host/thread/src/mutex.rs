@@ -7,21 +7,21 @@ use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 
 use arch::Nanos;
-use atomic::{AtomicU8, Ordering};
+use atomic::{AtomicU32, Ordering};
 use host_sync::{IrqOff, Rank, Spin, might_sleep};
 
 use crate::cpu;
 use crate::line::Line;
 use crate::wait::await_turn;
 
-const FREE: u8 = 0;
-const HELD: u8 = 1;
+const FREE: u32 = 0;
+const HELD: u32 = 1;
 /// Held, and somebody may wait: who gives it back must look.
-const WANTED: u8 = 2;
+const WANTED: u32 = 2;
 
 /// A lock that sleeps while another thread holds it. It is handed to who has waited longest.
 pub struct Mutex<T: ?Sized> {
-    state: AtomicU8,
+    state: AtomicU32,
     line: Spin<Line, IrqOff>,
     value: UnsafeCell<T>,
 }
@@ -35,7 +35,7 @@ impl<T> Mutex<T> {
     /// A lock around `value`.
     pub const fn new(value: T) -> Self {
         Self {
-            state: AtomicU8::new(FREE),
+            state: AtomicU32::new(FREE),
             line: Spin::ranked(Line::new(), Rank::Waiters),
             value: UnsafeCell::new(value),
         }
@@ -75,7 +75,7 @@ impl<T: ?Sized> Mutex<T> {
     }
 
     #[inline(always)]
-    fn take(&self, from: u8, to: u8) -> bool {
+    fn take(&self, from: u32, to: u32) -> bool {
         self.state.compare_exchange(from, to, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 

@@ -1,7 +1,7 @@
 //! The part of a thread's state that others change: parks and wakes meet here.
 #![forbid(unsafe_code)]
 
-use atomic::{AtomicU8, Ordering};
+use atomic::{AtomicU32, Ordering};
 
 /// How a thread was found that was left a token.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -17,23 +17,23 @@ pub(crate) enum Found {
 /// Whether a thread runs, and whether it was woken since it last looked.
 ///
 /// Only the holder of its CPU's lock changes the phase; anybody sets the token.
-pub(crate) struct Phase(AtomicU8);
+pub(crate) struct Phase(AtomicU32);
 
 impl Phase {
-    pub(crate) const RUNNING: u8 = 0;
-    pub(crate) const READY: u8 = 1;
-    pub(crate) const PARKED: u8 = 2;
-    pub(crate) const ENDED: u8 = 4;
+    pub(crate) const RUNNING: u32 = 0;
+    pub(crate) const READY: u32 = 1;
+    pub(crate) const PARKED: u32 = 2;
+    pub(crate) const ENDED: u32 = 4;
     /// It was woken.
-    const TOKEN: u8 = 0x80;
+    const TOKEN: u32 = 0x80;
 
-    pub(crate) fn new(phase: u8) -> Self {
-        Self(AtomicU8::new(phase))
+    pub(crate) fn new(phase: u32) -> Self {
+        Self(AtomicU32::new(phase))
     }
 
     /// The phase, without the token.
     #[inline(always)]
-    pub(crate) fn get(&self) -> u8 {
+    pub(crate) fn get(&self) -> u32 {
         self.0.load(Ordering::Relaxed) & !Self::TOKEN
     }
 

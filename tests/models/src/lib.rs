@@ -36,7 +36,7 @@ mod spin;
 
 pub(crate) use std::sync::Arc;
 
-pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, Ordering, fence};
+pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering, fence};
 
 /// Runs `model` in all interleavings, as far as two threads are interrupted no more than so often.
 fn check(model: impl Fn() + Send + Sync + 'static) {

@@ -12,7 +12,7 @@ use arch::{
     RegisterId, Width,
 };
 use arch_hosted::script::{self, Event, Program, Step};
-use atomic::{Arc, AtomicU8, AtomicU64, Ordering};
+use atomic::{Arc, AtomicU32, AtomicU64, Ordering};
 use host_log::Limiter;
 use vio::serial::Serial;
 use vm_bus::{Access, Bus, Device, Refused, share};
@@ -21,9 +21,9 @@ use vm_memory::fake::Memory;
 use crate::{Asked, Buses, CpuState, Mailbox, PowerError, PowerRequest, Runner, Siblings, Stop};
 
 /// Has nothing to say, and counts exchanges.
-struct Quiet(Arc<AtomicU64>, Arc<AtomicU8>);
+struct Quiet(Arc<AtomicU64>, Arc<AtomicU32>);
 impl GuestPort for Quiet {
-    fn stir(&self) -> &Arc<AtomicU8> {
+    fn stir(&self) -> &Arc<AtomicU32> {
         &self.1
     }
     fn exchange(&self, _: &mut Held) {

@@ -115,6 +115,8 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         boards: &["qemu-riscv64-virt"],
         machine: |machine| {
             two_harts(machine);
+            // One with vectors and Sstc.
+            cpu(machine, "rva23s64");
             machine.change_tree = Some(|tree| {
                 let (before, last) = tree.rsplit_once("riscv,isa-extensions").unwrap_or_default();
                 let (list, after) = last.split_once(';').unwrap_or_default();
@@ -212,6 +214,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         boards: &["qemu-riscv64-virt"],
         machine: |machine| {
             machine.cpus = Some(1);
+            machine.memory = Some(1024);
             machine.guests.tree = TEST_GUEST.to_owned();
             machine.guests.append = Some("mischief=counts".to_owned());
             machine.append = "vmm.loglevel=4".to_owned();

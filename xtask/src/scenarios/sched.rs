@@ -63,7 +63,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         machine: |machine| {
             two_spinning(machine, "priority,partition@1-3");
             machine.guests.count = 5;
-            machine.memory = Some(1024);
+            machine.memory = Some(2048);
             machine.cpus = Some(4);
         },
         script: partition_on_four,

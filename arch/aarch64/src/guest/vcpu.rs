@@ -8,7 +8,7 @@ use arch_api::{
     Waits, Write,
 };
 use arch_parts::columns::Columns;
-use atomic::{Arc, AtomicU8, Ordering};
+use atomic::{Arc, AtomicU32, Ordering};
 use isa_a64::pstate::{Aborted, Kind, Pstate, Taker, UNDEFINED, abort_syndrome, inject};
 
 use super::enter::{Gprs, SERROR, SYNCHRONOUS, enter_guest};
@@ -59,7 +59,7 @@ pub(crate) struct State {
     timer: Timer,
     lists: Lists,
     /// The port's [`GuestPort::stir`].
-    stir: Arc<AtomicU8>,
+    stir: Arc<AtomicU32>,
     port: Arc<dyn GuestPort>,
     waits: Arc<Waits>,
 }

@@ -8,7 +8,7 @@ use arch_api::{
     PowerOn, Read, Tally, Waits, Write,
 };
 use arch_parts::columns::Columns;
-use atomic::{Arc, AtomicU8, Ordering};
+use atomic::{Arc, AtomicU32, Ordering};
 use isa_rv::cause;
 use isa_rv::extensions::Extension;
 
@@ -64,7 +64,7 @@ pub(crate) struct State {
     /// Its file of messages, if it has one.
     pub(super) file: Option<OwnFile>,
     /// The port's [`GuestPort::stir`].
-    stir: Arc<AtomicU8>,
+    stir: Arc<AtomicU32>,
     pub(super) port: Arc<dyn GuestPort>,
     pub(super) waits: Arc<Waits>,
 }

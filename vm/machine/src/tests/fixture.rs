@@ -8,7 +8,7 @@ use std::vec;
 use std::vec::Vec;
 
 use arch::{Cpu, GuestPort, Held, IrqSlot, Machine, Nanos, SlotState};
-use atomic::{Arc, AtomicBool, AtomicU8, AtomicU32, Ordering};
+use atomic::{Arc, AtomicBool, AtomicU32, Ordering};
 use fdt::{NodeId, Tree};
 use host_sync::{Rank, Spin};
 use vio::irq::{IrqLine, Pins};
@@ -66,7 +66,7 @@ impl Controller for Gic {
         if vcpu == 0 {
             *self.0.waker.lock() = Some(waker.clone());
         }
-        let stir = Arc::new(AtomicU8::new((vcpu == 0).into()));
+        let stir = Arc::new(AtomicU32::new((vcpu == 0).into()));
         Some(Arc::new(Port { pin: self.0.clone(), stir, waker }))
     }
     fn irq_registers(&self) -> bool {
@@ -80,12 +80,12 @@ impl Controller for Gic {
 
 struct Port {
     pin: Arc<OnePin>,
-    stir: Arc<AtomicU8>,
+    stir: Arc<AtomicU32>,
     waker: Arc<dyn VcpuWaker>,
 }
 
 impl GuestPort for Port {
-    fn stir(&self) -> &Arc<AtomicU8> {
+    fn stir(&self) -> &Arc<AtomicU32> {
         &self.stir
     }
     fn exchange(&self, held: &mut Held) {
