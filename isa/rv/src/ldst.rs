@@ -124,6 +124,41 @@ pub const fn transformed(htinst: u64) -> Option<Result<Transfer, Refused>> {
     })
 }
 
+/// How far behind the address of the access the faulting one is (Priv, "Addr. Offset"): in what a misaligned access of
+/// several parts has behind its first part.
+#[inline]
+pub const fn address_offset(htinst: u64) -> u64 {
+    htinst >> 15 & 31
+}
+
+/// Bits `from` on of a word, `count` of them, moved to where they belong.
+const fn field(word: u32, from: u32, count: u32, to: u32) -> i64 {
+    ((word >> from & ((1 << count) - 1)) << to) as i64
+}
+
+/// Where a load or store that [`decode`] knows goes: to what this register holds, and so many bytes on.
+pub const fn address(word: u32) -> (Gpr, i64) {
+    const SP: Gpr = Gpr::new(2);
+    let base = Gpr::new(8 + (word >> 7 & 7));
+    let words = field(word, 10, 3, 3) | field(word, 6, 1, 2) | field(word, 5, 1, 6);
+    let doubles = field(word, 10, 3, 3) | field(word, 5, 2, 6);
+    match (word & 3, word >> 13 & 7) {
+        (0b11, _) if word & 0x20 == 0 => (Gpr::new(word >> 15), (word as i32 >> 20) as i64),
+        (0b11, _) => (Gpr::new(word >> 15), (word as i32 >> 25 << 5) as i64 | field(word, 7, 5, 0)),
+        // Of bytes two bits in the wrong order, of halves one.
+        (0b00, 0b100) => match word >> 10 & 1 {
+            0 => (base, field(word, 6, 1, 0) | field(word, 5, 1, 1)),
+            _ => (base, field(word, 5, 1, 1)),
+        },
+        (0b00, 0b010 | 0b110) => (base, words),
+        (0b00, _) => (base, doubles),
+        (_, 0b010) => (SP, field(word, 12, 1, 5) | field(word, 4, 3, 2) | field(word, 2, 2, 6)),
+        (_, 0b001 | 0b011) => (SP, field(word, 12, 1, 5) | field(word, 5, 2, 3) | field(word, 2, 3, 6)),
+        (_, 0b110) => (SP, field(word, 9, 4, 2) | field(word, 7, 2, 6)),
+        (_, _) => (SP, field(word, 10, 3, 3) | field(word, 7, 3, 6)),
+    }
+}
+
 const fn compressed(word: u16) -> Result<Transfer, Refused> {
     let word = word as u32;
     // The three-bit register fields name x8 to x15, f8 to f15.

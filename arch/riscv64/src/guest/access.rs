@@ -19,7 +19,7 @@ const PACKED: u32 = 1 << 30;
 const LOAD: u32 = 0b000_0001;
 const STORE: u32 = 0b010_0001;
 const OPCODE: u32 = 0b111_1101;
-/// What counts of a transformed instruction: offset and address are elsewhere.
+/// What counts of a transformed instruction: the address is elsewhere.
 const COUNTS: u32 = 0x01ff_ffff;
 
 /// What a note says of a load or store: register, its kind, log2 of the bytes, length of the instruction.
@@ -72,7 +72,7 @@ pub(super) fn memory(state: &mut State, is_store: bool) -> Option<Exit> {
     let word = htinst as u32 & COUNTS;
     let (kind, size) = (word >> 12 & 7, (word >> 12 & 3) as u8);
     let place = Place::Memory(Gpa::new(at));
-    if at & ((1 << size) - 1) == 0 {
+    if (at | ldst::address_offset(word.into())) & ((1 << size) - 1) == 0 {
         if word & OPCODE == LOAD && !is_store && kind != 7 {
             return Some(Exit::Read(Read { place, width: width(size), note: word }));
         }
@@ -88,11 +88,15 @@ pub(super) fn memory(state: &mut State, is_store: bool) -> Option<Exit> {
 /// Floating-point registers, what must be fetched, and what is refused.
 #[cold]
 fn any_other(state: &mut State, is_store: bool, htinst: u64, at: u64) -> Option<Exit> {
-    let decoded = match ldst::transformed(htinst) {
-        Some(decoded) => decoded,
+    let (decoded, behind) = match ldst::transformed(htinst) {
+        Some(decoded) => (decoded, ldst::address_offset(htinst)),
         // A pseudoinstruction: the guest's own tables lie where no memory is.
         None if htinst != 0 => return refuse(state, access_fault(is_store)),
-        None => ldst::decode(fetch(state.gprs.pc)?),
+        None => {
+            let word = fetch(state.gprs.pc)?;
+            let (base, offset) = ldst::address(word);
+            (ldst::decode(word), state.far.wrapping_sub(state.operand(base).wrapping_add_signed(offset)))
+        }
     };
     let Ok(transfer) = decoded else { return refuse(state, access_fault(is_store)) };
     // Somebody changed the instruction meanwhile: the guest does it again.
@@ -100,7 +104,11 @@ fn any_other(state: &mut State, is_store: bool, htinst: u64, at: u64) -> Option<
         return None;
     }
     let width = width(transfer.size);
-    if at & (width.bytes() - 1) != 0 {
+    // What faulted may be the second part alone, that of the next page: the address is the first one's. Bits further up
+    // may be a pointer's mask.
+    let behind = behind & (width.bytes() - 1);
+    if (at | behind) & (width.bytes() - 1) != 0 {
+        state.far = state.far.wrapping_sub(behind);
         return refuse(state, if is_store { cause::STORE_MISALIGNED } else { cause::LOAD_MISALIGNED });
     }
     let place = Place::Memory(Gpa::new(at));

@@ -232,7 +232,8 @@ pub(super) fn float(number: u8) -> u64 {
     all.f.get(usize::from(number)).copied().unwrap_or(0)
 }
 
-/// Sets a floating-point register of the loaded guest.
+/// Sets a floating-point register of the loaded guest, which are dirty then as by the load itself: its kernel saves what
+/// is.
 #[cold]
 pub(super) fn set_float(number: u8, value: u64) {
     let mut all = Float::new();
@@ -241,7 +242,10 @@ pub(super) fn set_float(number: u8, value: u64) {
         *register = value;
     }
     // SAFETY: this guest's.
-    unsafe { all.load() };
+    unsafe {
+        all.load();
+        set_bits!("vsstatus", sstatus::FS);
+    }
 }
 
 /// Vector registers.

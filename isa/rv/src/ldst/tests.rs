@@ -87,6 +87,25 @@ fn the_listing_has_every_mnemonic_in_both_lengths() {
     }
 }
 
+#[test]
+fn an_address_is_what_the_text_says() {
+    let mut seen = 0;
+    for line in lines() {
+        if decode(line.word).is_err() {
+            continue;
+        }
+        let (offset, base) = line.text.rsplit_once('(').unwrap();
+        let offset = offset.rsplit_once([',', ' ']).unwrap().1.parse().unwrap();
+        let base = INTEGERS.iter().position(|name| *name == base.trim_end_matches(')')).unwrap();
+        let above = if line.compressed { 0xabcd_0000 } else { 0 };
+        for word in [line.word, line.word | above] {
+            assert_eq!(address(word), (Gpr::new(base as u32), offset), "{:08x} {}", line.word, line.text);
+        }
+        seen += 1;
+    }
+    assert!(seen > 600, "{seen} lines");
+}
+
 /// How a trap tells an instruction of the standard length (Priv, 'Transformed instruction'): without its
 /// offset, and with the offset from the address in place of the base register.
 fn transform(word: u32, direction: Direction) -> u32 {
@@ -103,6 +122,7 @@ fn a_transformed_instruction_tells_the_same_as_the_instruction() {
             let htinst = u64::from(transform(line.word, transfer.direction));
             for misalignment in [0, 3 << 15] {
                 assert_eq!(transformed(htinst | misalignment), Some(Ok(transfer)), "{}", line.text);
+                assert_eq!(address_offset(htinst | misalignment), misalignment >> 15);
             }
             let short = Transfer { length: Length::Two, ..transfer };
             assert_eq!(transformed(htinst & !2), Some(Ok(short)), "{} as a compressed one", line.text);

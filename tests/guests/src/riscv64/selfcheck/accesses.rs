@@ -83,6 +83,22 @@ fn floats(report: &mut Report, at: u64) {
     // flw fa0, 0(a0); fmv.x.d a1, fa0: what is narrower than the register is boxed.
     let loaded = access!(at, MARK, ".4byte 0x00052507", ".4byte 0xe20505d3");
     report.equal("flw boxes its value", loaded, Ok(0xffff_ffff_3fc0_0000));
+    // A kernel saves what is dirty (Priv, "Extension Context Status"). FS is set to clean, and read after the same flw.
+    let dirty = access!(
+        at,
+        0,
+        "li a1, 3 << 13",
+        "csrc sstatus, a1",
+        "li a1, 2 << 13",
+        "csrs sstatus, a1",
+        ".4byte 0x00052507",
+        "csrr a1, sstatus"
+    );
+    report.equal(
+        "and makes the registers dirty",
+        dirty.map(|status| (status >> 13 & 3, status >> 63)),
+        Ok((3, 1)),
+    );
     // fmv.w.x fa1, a1; fsw fa1, 0(a0)
     let stored = access!(at, 0x4049_0fdb, ".4byte 0xf00585d3", ".4byte 0x00b52027").map(|_| load32(at));
     report.equal("fsw", stored, Ok(0x4049_0fdb));

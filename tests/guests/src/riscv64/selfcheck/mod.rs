@@ -11,6 +11,7 @@ mod lent;
 mod plic;
 mod smp;
 mod time;
+mod translated;
 pub(crate) mod units;
 
 use super::{irq, timer};
@@ -23,6 +24,7 @@ pub(crate) const PARTS: &[fn(&mut Report)] = &[
     lent::run,
     faults::run,
     accesses::run,
+    translated::run,
     plic::run,
     files::run,
     time::run,
