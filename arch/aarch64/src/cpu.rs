@@ -9,7 +9,7 @@ use arch_parts::blocks::{Block, Blocks};
 use arch_parts::own_code::{EmergencyStack, Interrupts, walk};
 use arch_parts::{console, image};
 
-use crate::guest::Loaded;
+use crate::guest::{Loaded, State};
 use crate::processors::{self, BeginCell};
 use crate::registers::{get, isb, set};
 use crate::{Aarch64, icc};
@@ -160,9 +160,9 @@ impl Cpu for Aarch64 {
         unsafe { &(*block).nesting }
     }
 
-    fn wait(_masked: &IrqsOff<Self>) {
-        // SAFETY: WFI returns when an interrupt is pending, masked or not.
-        unsafe { core::arch::asm!("dsb sy", "wfi", options(nostack, preserves_flags)) };
+    fn wait(masked: &IrqsOff<Self>) {
+        State::make_way(this(masked));
+        wait_for_interrupt(masked);
     }
 
     #[inline(always)]
@@ -185,6 +185,12 @@ impl Cpu for Aarch64 {
     fn on_interrupt(entry: IrqEntry<Self>) {
         INTERRUPTS.set(entry);
     }
+}
+
+/// Waits until an interrupt is pending: ours, or one of the guest that is loaded.
+pub(crate) fn wait_for_interrupt(_masked: &IrqsOff<Aarch64>) {
+    // SAFETY: WFI returns when an interrupt is pending, masked or not.
+    unsafe { core::arch::asm!("dsb sy", "wfi", options(nostack, preserves_flags)) };
 }
 
 impl Boot for Aarch64 {

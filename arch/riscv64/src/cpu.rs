@@ -12,7 +12,7 @@ use arch_parts::{console, image};
 use isa_rv::extensions::{Extension, Extensions};
 
 use crate::csr::{attempt, sstatus};
-use crate::guest::{Files, Loaded};
+use crate::guest::{Files, Loaded, State};
 use crate::local::Local;
 use crate::processors::BeginCell;
 use crate::{Riscv64, sbi};
@@ -168,9 +168,9 @@ impl Cpu for Riscv64 {
         unsafe { &(*block()).nesting }
     }
 
-    fn wait(_masked: &IrqsOff<Self>) {
-        // SAFETY: WFI returns when an interrupt that is enabled in `sie` is pending, masked or not.
-        unsafe { core::arch::asm!("fence", "wfi", options(nostack, preserves_flags)) };
+    fn wait(masked: &IrqsOff<Self>) {
+        State::make_way(this(masked));
+        wait_for_interrupt(masked);
     }
 
     #[inline(always)]
@@ -190,6 +190,12 @@ impl Cpu for Riscv64 {
     fn on_interrupt(entry: IrqEntry<Self>) {
         INTERRUPTS.set(entry);
     }
+}
+
+/// Waits until an interrupt is pending and enabled: in `sie`, or by the guest that is loaded, in `hie`.
+pub(crate) fn wait_for_interrupt(_masked: &IrqsOff<Riscv64>) {
+    // SAFETY: WFI returns when an interrupt that is enabled is pending, masked or not.
+    unsafe { core::arch::asm!("fence", "wfi", options(nostack, preserves_flags)) };
 }
 
 /// Stops this CPU for good.

@@ -76,6 +76,13 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         script: idle_guest,
     },
     Scenario {
+        name: "paused-guest",
+        about: "a CPU whose guest is paused, or off, with an interrupt waiting for it, sleeps",
+        boards: &["virt-gicv3", "virt-gicv2", "qemu-riscv64-virt", "qemu-riscv64-imsic"],
+        machine: |machine| machine.cpus = Some(1),
+        script: paused_guest,
+    },
+    Scenario {
         name: "tickless",
         about: "a CPU with nothing to do takes no timer interrupts",
         boards: &["virt-gicv3", "qemu-riscv64-virt"],
@@ -317,6 +324,22 @@ fn idle_guest(console: &mut Console) -> Result<()> {
     let [busy, ..] = of_second_cpu(console)?;
     ensure!(busy > 90.0, "a busy guest: {busy} % busy");
     console.check("vcpu normal_list", "Running").map(drop)
+}
+
+fn paused_guest(console: &mut Console) -> Result<()> {
+    console.prompt(BOOT)?;
+    attach(console, "guest0")?;
+    // When it is stopped, its timer is about to ring.
+    console.line("while :; do sleep 0.2; done &")?;
+    console.expect(SHELL, 30)?;
+    console.detach()?;
+    for order in ["pause", "halt"] {
+        console.check(&format!("guest {order} guest0"), "guest0")?;
+        std::thread::sleep(std::time::Duration::from_secs(2));
+        let ran = console.runs_in(3.0)?;
+        ensure!(ran < 0.3, "after guest {order} the host's CPU ran for {ran} s of 3");
+    }
+    Ok(())
 }
 
 fn tickless(console: &mut Console) -> Result<()> {

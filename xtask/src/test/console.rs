@@ -178,6 +178,24 @@ impl Console {
         self.prompt(COMMAND_SECONDS).map(drop)
     }
 
+    /// For how many seconds QEMU ran on this machine during the next `seconds`: hardly at all while all CPUs wait for
+    /// interrupts.
+    pub(crate) fn runs_in(&self, seconds: f64) -> Result<f64> {
+        let before = self.cpu_time()?;
+        std::thread::sleep(Duration::from_secs_f64(seconds));
+        Ok(self.cpu_time()? - before)
+    }
+
+    /// How long QEMU has run, in seconds.
+    fn cpu_time(&self) -> Result<f64> {
+        // Hundredths of a second in user and kernel mode (proc_pid_stat(5), utime and stime), behind the name in
+        // parentheses.
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        let behind = stat.rsplit(')').next().unwrap_or_default();
+        let ticks = behind.split_whitespace().skip(11).take(2).map(str::parse::<f64>);
+        Ok(ticks.sum::<Result<f64, _>>()? / 100.0)
+    }
+
     /// Waits until the machine has ended by itself.
     pub(crate) fn ended(&mut self, seconds: u64) -> Result<()> {
         let deadline = Instant::now() + Duration::from_secs(seconds) * self.patience;

@@ -4,8 +4,8 @@ use alloc::boxed::Box;
 use core::fmt;
 
 use arch_api::{
-    Call, Clock, Cpu, Exit, GuestCpu, GuestFault, GuestPort, GuestProfile, IrqsOff, Nanos, PowerOn, Read,
-    Waits, Write,
+    Call, Clock, Exit, GuestCpu, GuestFault, GuestPort, GuestProfile, IrqsOff, Nanos, PowerOn, Read, Waits,
+    Write,
 };
 use arch_parts::columns::Columns;
 use atomic::{Arc, AtomicU32, Ordering};
@@ -128,6 +128,15 @@ impl State {
         unsafe { set!("vttbr_el2", 0) };
     }
 
+    /// Nobody runs on `cpu`, which is this one. Whoever is in its hardware with an interrupt that it does not take, since
+    /// it is paused or off, leaves it: on some processors (QEMU's) that interrupt would end each wait at once.
+    pub(crate) fn make_way(cpu: &PerCpu) {
+        // SAFETY: as in `load`.
+        if unsafe { cpu.loaded.get() }.is_some_and(|state| state.lists.has_pending(true)) {
+            Self::evict(cpu);
+        }
+    }
+
     /// Out of the hardware.
     #[cold]
     fn unload(&mut self, cpu: &PerCpu) {
@@ -198,7 +207,7 @@ impl State {
     fn wait_in_place(&self, cpu: &PerCpu, masked: &IrqsOff<Aarch64>) {
         if self.stir.load(Ordering::Acquire) == 0 && !cpu.loaded.rang.get() && !self.lists.has_pending(true) {
             self.waits.begin(Aarch64::now());
-            Aarch64::wait(masked);
+            cpu::wait_for_interrupt(masked);
             self.waits.end(Aarch64::now());
         }
     }

@@ -150,7 +150,7 @@ impl State {
 
     /// Takes whoever is in the hardware of `cpu`, which is this one, out of it. No translation of a guest is
     /// left to be walked.
-    fn vacate(cpu: &PerCpu) {
+    pub(super) fn vacate(cpu: &PerCpu) {
         // SAFETY: as in `load`.
         if let Some(state) = unsafe { cpu.loaded.get() } {
             state.unload(cpu);

@@ -1,14 +1,29 @@
 //! What a virtual CPU waits for, and how.
 
-use arch_api::{Clock, Cpu, IrqsOff};
+use arch_api::{Clock, IrqsOff};
 
 use super::files::OwnFile;
 use super::vcpu::State;
 use crate::Riscv64;
-use crate::cpu::PerCpu;
-use crate::csr::{get, pending};
+use crate::cpu::{PerCpu, wait_for_interrupt};
+use crate::csr::{get, pending, set};
+
+/// All interrupts of a guest.
+const OF_GUEST: u64 = pending::VSSI | pending::VSTI | pending::VSEI;
 
 impl State {
+    /// Nobody runs on `cpu`, which is this one. Whoever is in its hardware with an interrupt that it does not take, since
+    /// it is paused or off, leaves it: that interrupt would end each wait at once.
+    #[inline]
+    pub(crate) fn make_way(cpu: &PerCpu) {
+        if get!("hip") & get!("hie") & OF_GUEST != 0 {
+            Self::vacate(cpu);
+            // SAFETY: no guest's interrupt wakes this hart until one is loaded. The file that was selected last may
+            // still have one.
+            unsafe { set!("vsie", 0) };
+        }
+    }
+
     /// The file has something for it, or what it waits for is there otherwise.
     pub(super) fn wake(&self) {
         self.port.wake();
@@ -49,7 +64,7 @@ impl State {
             self.waits.begin(Riscv64::now());
             // Also ends, at once if need be, when an interrupt is pending that is the guest's and that it enabled: `hie`
             // belongs to `mie`.
-            Riscv64::wait(masked);
+            wait_for_interrupt(masked);
             self.waits.end(Riscv64::now());
             if let Some(file) = &self.file {
                 file.go_on();
