@@ -205,11 +205,6 @@ pub mod hsm {
     pub const SUSPEND_RETENTIVE: u32 = 0;
     /// Default non-retentive suspension.
     pub const SUSPEND_NON_RETENTIVE: u32 = 0x8000_0000;
-
-    /// Whether a kind of suspension is one that platforms define for themselves.
-    pub const fn is_platforms_own(kind: u32) -> bool {
-        matches!(kind, 0x1000_0000..=0x7fff_ffff | 0x9000_0000..=0xffff_ffff)
-    }
 }
 
 /// The function of SRST (chapter 10).
@@ -230,8 +225,6 @@ pub mod srst {
     pub const SYSTEM_FAILURE: u32 = 1;
     /// The first reason that implementations and vendors define for themselves.
     pub const FIRST_OWN_REASON: u32 = 0xe000_0000;
-    /// The first type that vendors define for themselves.
-    pub const FIRST_OWN_TYPE: u32 = 0xf000_0000;
 }
 
 /// Functions of PMU (chapter 11).
@@ -272,8 +265,12 @@ pub mod pmu {
     pub const CONFIG_AUTO_START: u64 = 1 << 2;
     /// Flags of COUNTER_START (Table 29): the counter begins with the value given.
     pub const START_SET_INIT_VALUE: u64 = 1 << 0;
+    /// It begins with the one in shared memory.
+    pub const START_INIT_SNAPSHOT: u64 = 1 << 1;
     /// Flags of COUNTER_STOP (Table 31): the counter is given back.
     pub const STOP_RESET: u64 = 1 << 0;
+    /// Its value goes to shared memory.
+    pub const STOP_TAKE_SNAPSHOT: u64 = 1 << 1;
 }
 
 /// Functions of DBCN (chapter 12).

@@ -123,6 +123,9 @@ impl<C: GuestCpu<Machine = Machine>> Runner<C> {
         if self.own.is_suspended() && self.mailbox.asked().is_nothing() && !self.rouse() {
             return Stop::Idle;
         }
+        if !self.own.is_sent(&self.buses.firmware) && self.mailbox.asked().is_nothing() {
+            return Stop::Yield;
+        }
         let mut masked = IrqsOff::now();
         self.tell_stolen(&masked);
         loop {

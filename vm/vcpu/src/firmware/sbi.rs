@@ -83,6 +83,12 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Sends a byte to the debug console; `false` while somebody looks who has not seen enough yet. Without a console
+    /// bytes go nowhere.
+    fn put(&self, byte: u8) -> bool {
+        self.console.as_ref().is_none_or(|console| console.put(byte))
+    }
+
     /// Whether the guest has an extension.
     fn has(&self, extension: Extension) -> bool {
         self.without & extension.bit() == 0 && of(extension).is_some()
@@ -95,6 +101,8 @@ pub(crate) struct Own {
     /// Where a CPU that is suspended without its registers begins again.
     resume: Option<PowerOn>,
     suspended: bool,
+    /// A byte that the CPU waits to get rid of.
+    unsent: Option<u8>,
     pub(crate) counters: Counters,
     /// Where the CPU finds how much time was taken from it.
     pub(crate) steal: Option<Steal>,
@@ -107,6 +115,17 @@ impl Own {
     #[inline]
     pub(crate) fn is_suspended(&self) -> bool {
         self.suspended
+    }
+
+    /// Sends the byte that the CPU waits to get rid of, if there is one and room for it; says whether none is left.
+    #[inline]
+    pub(crate) fn is_sent(&mut self, firmware: &Settings) -> bool {
+        if let Some(byte) = self.unsent
+            && firmware.put(byte)
+        {
+            self.unsent = None;
+        }
+        self.unsent.is_none()
     }
 
     /// The CPU goes on; says where, if not where it was.
@@ -159,6 +178,8 @@ enum Answer {
     Legacy(u64),
     /// None: the CPU takes an exception at the call.
     Fault,
+    /// The CPU waits until the debug console has room for a byte, and finds success then: the extension's own.
+    Send(u8),
     /// The CPU waits; when it goes on, it finds success, or begins where it was told to.
     Suspend,
     /// The CPU stops, and the guest's registers are left as they are.
@@ -182,6 +203,11 @@ impl Answer {
 fn low(value: u64) -> u32 {
     let [a, b, c, d, ..] = value.to_le_bytes();
     u32::from_le_bytes([a, b, c, d])
+}
+
+/// Whether an extension is one of version 0.1, or of the numbers that are kept for them: they return a0 alone.
+fn is_legacy(extension: u64) -> bool {
+    low(extension) < Extension::Base.id()
 }
 
 /// Answers a call.
@@ -209,9 +235,22 @@ fn any<C: GuestCpu<Machine = Machine>>(
 ) -> ControlFlow<Stop> {
     let answer = answer(cpu, low(call.function), caller, own);
     match answer {
+        Answer::Both(error, _) if is_legacy(call.function) => cpu.answer_call(call, [error.register()]),
         Answer::Both(error, value) => cpu.answer_call(call, [error.register(), value]),
         Answer::Legacy(value) => cpu.answer_call(call, [value]),
         Answer::Fault => {}
+        Answer::Send(byte) => {
+            // Neither is told more than success: those of version 0.1 by a0 alone.
+            if is_legacy(call.function) {
+                cpu.answer_call(call, [0])
+            } else {
+                cpu.answer_call(call, [0, 0])
+            }
+            own.unsent = Some(byte);
+            if !own.is_sent(&caller.buses.firmware) {
+                return Break(Stop::Yield);
+            }
+        }
         Answer::Suspend => {
             cpu.answer_call(call, [Error::Success.register(), 0]);
             caller.siblings.set_suspended(caller.index, true);

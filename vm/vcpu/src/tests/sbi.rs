@@ -184,7 +184,9 @@ fn a_suspended_hart_goes_on_when_an_interrupt_waits_for_it() {
         assert_eq!(f.program.take_events(), expected);
     }
     assert_eq!(f.sbi(Extension::Hsm, hsm::HART_SUSPEND, [1, 0, 0, 0]), INVALID);
-    assert_eq!(f.sbi(Extension::Hsm, hsm::HART_SUSPEND, [0x9000_0000, 0, 0, 0]), NOT_SUPPORTED);
+    for platforms in [0x1000_0000, 0x9000_0000] {
+        assert_eq!(f.sbi(Extension::Hsm, hsm::HART_SUSPEND, [platforms, 0, 0, 0]), INVALID);
+    }
     let bad = [hsm::SUSPEND_NON_RETENTIVE.into(), 4, 0, 0];
     assert_eq!(f.sbi(Extension::Hsm, hsm::HART_SUSPEND, bad), (Error::InvalidAddress as i64, 0));
 }
@@ -206,7 +208,7 @@ fn the_system_is_suspended_by_its_last_hart() {
     assert_eq!(f.siblings.suspended.lock().unwrap().pop(), Some((0, true)));
     let mut f = fixture();
     assert_eq!(f.sbi(Extension::Susp, 0, [1, 0, 0, 0]), INVALID);
-    assert_eq!(f.sbi(Extension::Susp, 0, [0x8000_0000, 0, 0, 0]), NOT_SUPPORTED);
+    assert_eq!(f.sbi(Extension::Susp, 0, [0x8000_0000, 0, 0, 0]), INVALID, "a platform's own");
 }
 
 #[test]
@@ -231,6 +233,27 @@ fn the_debug_console_is_a_serial_port() {
     assert_eq!(f.console.waiting(), 4, "what there is no room for is not taken");
     assert_eq!(f.sbi(Extension::Dbcn, 0, [u64::MAX, RAM, 0, 0]), INVALID);
     assert_eq!(f.sbi(Extension::Dbcn, 0, [0x800, RAM, 0, 0]), (0, 256), "the caller goes on");
+}
+
+#[test]
+fn a_single_byte_waits_until_the_far_end_has_room() {
+    for (extension, function) in [(Extension::Dbcn, 2), (Extension::LegacyConsolePutchar, 0)] {
+        let mut f = fixture();
+        let reader = f.console.reader(Arc::new(|_: vio::Urgency| {}));
+        while f.console.put(b'.') {}
+        f.program.then(Step::ecall(extension.id().into(), function, [b'!'.into(), 0, 0, 0]));
+        for _ in 0..3 {
+            assert_eq!(f.runner.run(), Stop::Yield, "{extension:?}");
+        }
+        assert_eq!(f.console.history(1), b".");
+        f.mailbox.ask(Asked::PAUSE);
+        assert_eq!(f.runner.run(), Stop::Asked(Asked::PAUSE));
+        f.mailbox.clear(Asked::PAUSE);
+        drop(reader);
+        assert_eq!(f.runner.run(), Stop::Idle);
+        assert_eq!(f.console.history(1), b"!");
+        assert!(matches!(f.program.take_events()[..], [Event::Called(_, [0, ..])]));
+    }
 }
 
 #[test]
@@ -306,6 +329,21 @@ fn counters_of_the_hart_are_where_their_csrs_are() {
 }
 
 #[test]
+fn counters_have_no_memory_for_snapshots() {
+    let mut f = fixture();
+    let sbi = |f: &mut Fixture, function, arguments| f.sbi(Extension::Pmu, function, arguments);
+    assert_eq!(sbi(&mut f, pmu::SNAPSHOT_SET_SHMEM, [RAM, 0, 0, 0]), NOT_SUPPORTED);
+    let set_timer = [0, 0xfff8, pmu::CONFIG_AUTO_START, 0xf_0005];
+    let (error, counter) = sbi(&mut f, pmu::COUNTER_CONFIG_MATCHING, set_timer);
+    assert_eq!(error, 0);
+    let no_memory = (Error::NoShmem as i64, 0);
+    assert_eq!(sbi(&mut f, pmu::COUNTER_STOP, [counter, 1, pmu::STOP_TAKE_SNAPSHOT, 0]), no_memory);
+    assert_eq!(sbi(&mut f, pmu::COUNTER_STOP, [counter, 1, 0, 0]), (0, 0), "it ran on");
+    assert_eq!(sbi(&mut f, pmu::COUNTER_START, [counter, 1, pmu::START_INIT_SNAPSHOT, 0]), no_memory);
+    assert_eq!(sbi(&mut f, pmu::COUNTER_STOP, [counter, 1, 0, 0]).0, Error::AlreadyStopped as i64);
+}
+
+#[test]
 fn a_system_is_reset_as_it_asks_for() {
     for (arguments, request) in [
         ([0, 0], PowerRequest::SystemOff),
@@ -318,6 +356,9 @@ fn a_system_is_reset_as_it_asks_for() {
     for refused in [[3, 0], [0, 2], [0xf000_0000, 0]] {
         assert_eq!(reset(refused), Stop::Idle);
     }
+    let mut f = fixture_without(0);
+    let platforms = [0xf000_0000, 0, 0, 0];
+    assert_eq!(f.sbi(Extension::Srst, srst::SYSTEM_RESET, platforms), INVALID);
     let mut f = fixture();
     f.program.then(Step::ecall(8, 0, [0; 4]));
     assert_eq!(f.runner.run(), Stop::Power(PowerRequest::SystemOff));
@@ -333,11 +374,12 @@ fn reset([kind, reason]: [u64; 2]) -> Stop {
 #[test]
 fn unknown_extensions_and_functions_are_answered_as_the_standard_says() {
     let mut f = fixture();
-    for (extension, function) in [(9, 0), (0xffff_ffff, 0), (u64::from(Extension::Nacl.id()), 0)] {
-        f.program.then(Step::ecall(extension, function, [0; 4]));
+    // Those of version 0.1 return a0 alone.
+    for (extension, registers) in [(9, 1), (15, 1), (0xffff_ffff, 2), (u64::from(Extension::Nacl.id()), 2)] {
+        f.program.then(Step::ecall(extension, 0, [0; 4]));
         assert_eq!(f.runner.run(), Stop::Idle);
         let error = Error::NotSupported.register();
-        assert_eq!(f.program.take_events(), [Event::Called(2, [error, 0, 0, 0])]);
+        assert_eq!(f.program.take_events(), [Event::Called(registers, [error, 0, 0, 0])], "{extension:#x}");
     }
     for extension in [Extension::Time, Extension::Ipi, Extension::Rfence, Extension::Hsm, Extension::Dbcn] {
         assert_eq!(f.sbi(extension, 99, [0; 4]), NOT_SUPPORTED, "{extension:?}");

@@ -17,7 +17,7 @@ fn answer(request: &mut Request<'_>) -> Answer {
         dbcn::READ => read(request, first, low, high),
         dbcn::WRITE_BYTE => {
             let [byte, ..] = first.to_le_bytes();
-            if put(request, byte) { Ok(0) } else { Err(Error::Failed) }
+            return Answer::Send(byte);
         }
         _ => Err(Error::NotSupported),
     };
@@ -25,11 +25,6 @@ fn answer(request: &mut Request<'_>) -> Answer {
         Ok(value) => Answer::value(value),
         Err(error) => Answer::error(error),
     }
-}
-
-/// Sends a byte; `false` while somebody looks who has not seen enough yet. Without a console bytes go nowhere.
-pub(super) fn put(request: &Request<'_>, byte: u8) -> bool {
-    request.caller.buses.firmware.console.as_ref().is_none_or(|console| console.put(byte))
 }
 
 /// A byte that was typed.
@@ -51,7 +46,7 @@ fn write(request: &Request<'_>, length: u64, low: u64, high: u64) -> Result<u64,
     let mut bytes = [0; AT_ONCE];
     let bytes = bytes.get_mut(..length).unwrap_or_default();
     request.caller.buses.firmware.memory.read(from, bytes).map_err(|_| Error::InvalidParam)?;
-    let sent = bytes.iter().take_while(|byte| put(request, **byte)).count();
+    let sent = bytes.iter().take_while(|byte| request.caller.buses.firmware.put(**byte)).count();
     Ok(sent as u64)
 }
 

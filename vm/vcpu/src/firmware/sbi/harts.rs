@@ -26,8 +26,7 @@ fn answer(request: &mut Request<'_>) -> Answer {
         hsm::HART_SUSPEND => match low(first) {
             hsm::SUSPEND_RETENTIVE => Answer::Suspend,
             hsm::SUSPEND_NON_RETENTIVE => suspend(request, second, third),
-            // This platform has none of its own.
-            kind if hsm::is_platforms_own(kind) => Answer::NOT_SUPPORTED,
+            // Reserved; or a platform's own, of which there are none (Table 15).
             _ => Answer::INVALID,
         },
         _ => Answer::NOT_SUPPORTED,
@@ -66,10 +65,8 @@ fn suspend_system(request: &mut Request<'_>) -> Answer {
     if request.function != susp::SYSTEM_SUSPEND {
         return Answer::NOT_SUPPORTED;
     }
-    match low(kind) {
-        susp::SUSPEND_TO_RAM => {}
-        kind if kind >> 31 != 0 => return Answer::NOT_SUPPORTED,
-        _ => return Answer::INVALID,
+    if low(kind) != susp::SUSPEND_TO_RAM {
+        return Answer::INVALID;
     }
     // All others have to be stopped (13.1).
     let (siblings, index) = (request.caller.siblings, request.caller.index);

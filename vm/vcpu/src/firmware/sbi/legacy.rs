@@ -29,7 +29,7 @@ fn answer(request: &mut Request<'_>) -> Answer {
         }
         Extension::LegacyConsolePutchar => {
             let [byte, ..] = first.to_le_bytes();
-            if console::put(request, byte) { DONE } else { FAILED }
+            Answer::Send(byte)
         }
         Extension::LegacyConsoleGetchar => match console::take(request) {
             Some(byte) => Answer::Legacy(byte.into()),

@@ -123,6 +123,15 @@ fn kind(hart: &dyn Hart, index: u64) -> Option<Kind> {
 fn answer(request: &mut Request<'_>) -> Answer {
     let [first, second, third, fourth, ..] = request.arguments;
     let (counters, hart) = (&mut request.own.counters, &mut *request.hart);
+    // There is no shared memory for snapshots: SNAPSHOT_SET_SHMEM is not supported.
+    let snapshot = match request.function {
+        pmu::COUNTER_START => pmu::START_INIT_SNAPSHOT,
+        pmu::COUNTER_STOP => pmu::STOP_TAKE_SNAPSHOT,
+        _ => 0,
+    };
+    if third & snapshot != 0 {
+        return Answer::error(Error::NoShmem);
+    }
     let result = match request.function {
         pmu::NUM_COUNTERS => Ok(COUNT as u64),
         pmu::COUNTER_GET_INFO => match kind(hart, first) {

@@ -20,7 +20,7 @@ fn answer(request: &mut Request<'_>) -> Answer {
     match low(kind) {
         srst::SHUTDOWN => Answer::Gone(PowerRequest::SystemOff),
         srst::COLD_REBOOT | srst::WARM_REBOOT => Answer::Gone(PowerRequest::SystemReset),
-        own if own >= srst::FIRST_OWN_TYPE => Answer::NOT_SUPPORTED,
+        // Reserved; or a platform's own, of which there are none (Table 19).
         _ => Answer::INVALID,
     }
 }
