@@ -7,6 +7,7 @@ mod devices;
 mod extensions;
 mod faults;
 mod files;
+mod isa;
 mod lent;
 mod plic;
 mod smp;
@@ -23,6 +24,7 @@ pub(crate) const PARTS: &[fn(&mut Report)] = &[
     calls::run,
     lent::run,
     faults::run,
+    isa::run,
     accesses::run,
     translated::run,
     plic::run,
