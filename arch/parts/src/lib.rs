@@ -10,12 +10,13 @@
 //! | [`console`] | the early console: one UART, polled |
 //! | [`guest_map`] | a guest's memory map, and its VMID |
 //! | `image` | where the parts of our own image lie |
-//! | [`loaded`] | whose registers are in a processor's hardware |
 //! | [`own_code`] | what interrupts call, a stack for emergencies, the way back along frames |
 //! | [`promises`] | what guests were told of the processors, and rely on |
+//! | [`resident`] | whose registers are in a processor's hardware, and how a virtual CPU's come there and go |
 //! | [`scale`] | from a counter's ticks to nanoseconds and back |
 //! | [`stack`] | threads that do not run |
 //! | [`tags`] | the numbers (VMIDs) that tell guests' translations apart |
+//! | [`ties`] | what ties a virtual CPU to what is above it |
 //! | [`tree`] | the device tree that a boot loader left in memory |
 #![no_std]
 #![expect(unsafe_code, reason = "parts of the privileged layer: page tables, registers of the early console")]
@@ -32,14 +33,15 @@ pub mod console;
 pub mod guest_map;
 #[cfg(target_os = "none")]
 pub mod image;
-pub mod loaded;
 #[cfg(target_os = "none")]
 pub mod own;
 pub mod own_code;
 pub mod promises;
+pub mod resident;
 pub mod scale;
 pub mod stack;
 pub mod tags;
+pub mod ties;
 pub mod tree;
 
 /// A walker's complaint in the contract's words.

@@ -36,7 +36,7 @@ use crate::registers::{get, isb, set};
 use crate::{Aarch64, cpu, icc};
 
 /// Whose registers are in a CPU's hardware.
-pub(crate) type Loaded = arch_parts::loaded::Loaded<State>;
+pub(crate) type Loaded = arch_parts::resident::Loaded<State>;
 
 /// CPTR_EL2 of the non-VHE form (DDI 0487, D24.2.34): its reserved ones, traps for SVE, SME, trace and
 /// the activity monitors; none for the vector registers, which are switched with the guest.
@@ -102,7 +102,7 @@ impl Virt for Aarch64 {
     }
 
     fn guest_timer_rang(masked: &IrqsOff<Self>, irq: u32) -> bool {
-        // SAFETY: a state is unloaded before it goes, on this CPU with interrupts masked (`unload`).
+        // SAFETY: who is loaded lives and is where it was (`Home`).
         match unsafe { cpu::this(masked).loaded.get() } {
             Some(state) => {
                 state.timer_rang(irq);

@@ -56,7 +56,7 @@ fn register(state: &mut State, access: SysAccess) -> Option<Exit> {
     let register = access.register();
     if access.is_read() {
         let value = if register.is_id() {
-            ids::value(register, state.profile.irq_registers)
+            ids::value(register, state.ties.profile.irq_registers)
         } else if reads_as_zero(register) {
             0
         } else if register == SysReg::OSLSR_EL1 {

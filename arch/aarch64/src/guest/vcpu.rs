@@ -1,14 +1,14 @@
 //! A virtual CPU: what it keeps, and how it goes into and out of the hardware.
 
-use alloc::boxed::Box;
 use core::fmt;
 
 use arch_api::{
-    Call, Clock, Exit, GuestCpu, GuestFault, GuestPort, GuestProfile, IrqsOff, Nanos, PowerOn, Read, Waits,
-    Write,
+    Call, Exit, GuestCpu, GuestFault, GuestPort, GuestProfile, IrqsOff, Nanos, PowerOn, Read, Waits, Write,
 };
 use arch_parts::columns::Columns;
-use atomic::{Arc, AtomicU32, Ordering};
+use arch_parts::resident::{Home, Resident};
+use arch_parts::ties::Ties;
+use atomic::Arc;
 use isa_a64::pstate::{Aborted, Kind, Pstate, Taker, UNDEFINED, abort_syndrome, inject};
 
 use super::enter::{Gprs, SERROR, SYNCHRONOUS, enter_guest};
@@ -16,7 +16,7 @@ use super::hcr::{HCR, HCR_HOST, TWE, VSE};
 use super::lists::{Claimed, Lists};
 use super::space::Stage2;
 use super::state::{El1, Keys, Timer, Vectors};
-use super::{abort, ids, lists, settle, timer_deadline};
+use super::{Loaded, abort, ids, lists, settle, timer_deadline};
 use crate::Aarch64;
 use crate::cpu::{self, PerCpu};
 use crate::registers::{get, isb, set};
@@ -27,7 +27,7 @@ const CONDITION: u64 = 0b111;
 /// What they are while the timer's line is up.
 const RINGS: u64 = 0b101;
 
-/// All there is of a virtual CPU. It does not move while it lives: the hardware's owner points to it.
+/// All there is of a virtual CPU.
 pub(crate) struct State {
     pub(super) gprs: Gprs,
     /// What the guest is owed, to be paid at the next entry.
@@ -50,7 +50,6 @@ pub(crate) struct State {
     /// The list registers had something to say when they were taken out of the hardware.
     lists_rang: bool,
     hcr: u64,
-    pub(super) profile: GuestProfile,
     el1: El1,
     keys: Option<Keys>,
     pub(super) vectors: Vectors,
@@ -58,45 +57,35 @@ pub(crate) struct State {
     pub(super) vectors_changed: bool,
     timer: Timer,
     lists: Lists,
-    /// The port's [`GuestPort::stir`].
-    stir: Arc<AtomicU32>,
-    port: Arc<dyn GuestPort>,
-    waits: Arc<Waits>,
+    pub(super) ties: Ties,
 }
 
 impl fmt::Debug for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("State")
-            .field("profile", &self.profile)
+            .field("profile", &self.ties.profile)
             .field("gprs", &self.gprs)
             .finish_non_exhaustive()
     }
 }
 
-impl State {
-    fn is_loaded(&self, cpu: &PerCpu) -> bool {
-        cpu.loaded.is(self)
+impl Resident for State {
+    type Machine = Aarch64;
+    type Block = PerCpu;
+    type Space = Stage2;
+
+    #[inline(always)]
+    fn here(masked: &IrqsOff<Aarch64>) -> &'static PerCpu {
+        cpu::this(masked)
     }
 
-    /// The guest's own timer rang: see `Virt::guest_timer_rang`.
-    pub(super) fn timer_rang(&mut self, irq: u32) {
-        self.timer_active = true;
-        self.timer_undelivered = true;
-        self.port.timer_line(true, Some(irq));
-        if self.waiting {
-            self.waiting = false;
-            self.port.wake();
-        }
+    #[inline(always)]
+    fn loaded(cpu: &PerCpu) -> &Loaded {
+        &cpu.loaded
     }
 
-    /// Into the hardware, in place of whoever is there.
-    #[cold]
-    fn load(&mut self, cpu: &PerCpu, space: &Stage2, masked: &IrqsOff<Aarch64>) {
-        // SAFETY: who is loaded lives: its drop unloads it, on this CPU with interrupts masked.
-        if let Some(other) = unsafe { cpu.loaded.get() } {
-            other.unload(cpu);
-        }
-        space.load(self.profile.index, cpu.id, masked);
+    fn restore(&mut self, cpu: &PerCpu, space: &Stage2, masked: &IrqsOff<Aarch64>) {
+        space.load(self.ties.profile.index, cpu.id, masked);
         // SAFETY: interrupts are masked and nobody's registers are in the hardware any more.
         unsafe {
             self.el1.load();
@@ -114,32 +103,9 @@ impl State {
         }
         isb();
         cpu.loaded.rang.set(core::mem::take(&mut self.lists_rang));
-        cpu.loaded.put(self);
     }
 
-    /// Takes whoever is in the hardware of `cpu`, which is this one, out of it. No translation of a guest is
-    /// left to be walked.
-    pub(super) fn evict(cpu: &PerCpu) {
-        // SAFETY: as in `load`.
-        if let Some(state) = unsafe { cpu.loaded.get() } {
-            state.unload(cpu);
-        }
-        // SAFETY: no guest runs until the next one is loaded.
-        unsafe { set!("vttbr_el2", 0) };
-    }
-
-    /// Nobody runs on `cpu`, which is this one. Whoever is in its hardware with an interrupt that it does not take, since
-    /// it is paused or off, leaves it: on some processors (QEMU's) that interrupt would end each wait at once.
-    pub(crate) fn make_way(cpu: &PerCpu) {
-        // SAFETY: as in `load`.
-        if unsafe { cpu.loaded.get() }.is_some_and(|state| state.lists.has_pending(true)) {
-            Self::evict(cpu);
-        }
-    }
-
-    /// Out of the hardware.
-    #[cold]
-    fn unload(&mut self, cpu: &PerCpu) {
+    fn save(&mut self, cpu: &PerCpu) {
         self.timer.save();
         self.el1.save();
         if let Some(keys) = &mut self.keys {
@@ -156,11 +122,53 @@ impl State {
         self.release_timer_irq(cpu);
         // SAFETY: no guest runs until the next one is loaded.
         unsafe { set!("hcr_el2", HCR_HOST) };
-        cpu.loaded.clear();
         if self.waiting
             && let Some(at) = timer_deadline(self.timer.control, self.timer.compare)
         {
-            self.port.timer_leaves(at);
+            self.ties.port.timer_leaves(at);
+        }
+    }
+
+    fn leave(&mut self, cpu: &PerCpu) {
+        self.waiting = false;
+        if self.is_loaded(cpu) {
+            Self::evict(cpu);
+        }
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        ids::release();
+    }
+}
+
+impl State {
+    /// The guest's own timer rang: see `Virt::guest_timer_rang`.
+    pub(super) fn timer_rang(&mut self, irq: u32) {
+        self.timer_active = true;
+        self.timer_undelivered = true;
+        self.ties.port.timer_line(true, Some(irq));
+        if self.waiting {
+            self.waiting = false;
+            self.ties.port.wake();
+        }
+    }
+
+    /// Takes whoever is in the hardware of `cpu`, which is this one, out of it. No translation of a guest is
+    /// left to be walked.
+    pub(super) fn evict(cpu: &PerCpu) {
+        Self::unload(cpu);
+        // SAFETY: no guest runs until the next one is loaded.
+        unsafe { set!("vttbr_el2", 0) };
+    }
+
+    /// Nobody runs on `cpu`, which is this one. Whoever is in its hardware with an interrupt that it does not take, since
+    /// it is paused or off, leaves it: on some processors (QEMU's) that interrupt would end each wait at once.
+    pub(crate) fn make_way(cpu: &PerCpu) {
+        // SAFETY: who is loaded lives and is where it was (`Home`).
+        if unsafe { cpu.loaded.get() }.is_some_and(|state| state.lists.has_pending(true)) {
+            Self::evict(cpu);
         }
     }
 
@@ -181,7 +189,7 @@ impl State {
             lists::set_timer_active(cpu, false);
             self.take_timer_back();
         }
-        self.timer_undelivered &= !self.lists.exchange(&*self.port, rang);
+        self.timer_undelivered &= !self.lists.exchange(&*self.ties.port, rang);
     }
 
     /// The same while the guest is not loaded.
@@ -189,7 +197,7 @@ impl State {
         if self.timer_active && self.lists.link_waits() && self.timer.control & CONDITION != RINGS {
             self.take_timer_back();
         }
-        self.lists.exchange_aside(&*self.port);
+        self.lists.exchange_aside(&*self.ties.port);
         self.timer_undelivered &= !self.lists.holds_link();
     }
 
@@ -198,17 +206,14 @@ impl State {
     fn take_timer_back(&mut self) {
         self.timer_active = false;
         self.timer_undelivered = false;
-        self.port.timer_line(false, None);
+        self.ties.port.timer_line(false, None);
     }
 
-    /// Waits on the guest's behalf, with the guest in the processor, until any interrupt comes. Nobody else could run
-    /// meanwhile. Does not wait if something came for the guest already: who stirs the port later interrupts us.
+    /// Waits on the guest's behalf, unless something came for the guest already. Nobody else could run meanwhile.
     #[cold]
     fn wait_in_place(&self, cpu: &PerCpu, masked: &IrqsOff<Aarch64>) {
-        if self.stir.load(Ordering::Acquire) == 0 && !cpu.loaded.rang.get() && !self.lists.has_pending(true) {
-            self.waits.begin(Aarch64::now());
-            cpu::wait_for_interrupt(masked);
-            self.waits.end(Aarch64::now());
+        if !self.ties.stirred() && !cpu.loaded.rang.get() && !self.lists.has_pending(true) {
+            self.ties.wait::<Aarch64>(|| cpu::wait_for_interrupt(masked));
         }
     }
 
@@ -282,23 +287,7 @@ impl State {
 
 /// A virtual CPU.
 #[derive(Debug)]
-pub struct VirtualCpu(Box<State>);
-
-// SAFETY: what is in a hardware is reached through the CPU that holds it; before the thread with a virtual
-// CPU goes on on another CPU, the one that it leaves takes it out (`Virt::evict`).
-unsafe impl Send for VirtualCpu {}
-
-impl Drop for VirtualCpu {
-    fn drop(&mut self) {
-        let masked = IrqsOff::<Aarch64>::now();
-        let cpu = cpu::this(&masked);
-        if self.0.is_loaded(cpu) {
-            self.0.waiting = false;
-            State::evict(cpu);
-        }
-        ids::release();
-    }
-}
+pub struct VirtualCpu(Home<State>);
 
 impl GuestCpu for VirtualCpu {
     type Machine = Aarch64;
@@ -309,7 +298,7 @@ impl GuestCpu for VirtualCpu {
         }
         ids::promise();
         let twe = if profile.cpus > 1 { TWE } else { 0 };
-        Some(Self(Box::new(State {
+        Some(Self(Home::new(State {
             gprs: Gprs { x: [0; 31], pc: 0, pstate: Pstate::RESET_EL1.raw() },
             fault: None,
             new_stack_pointer: None,
@@ -322,16 +311,13 @@ impl GuestCpu for VirtualCpu {
             timer_undelivered: false,
             lists_rang: false,
             hcr: HCR | twe,
-            profile,
             el1: El1::reset(profile.hardware_id, profile.cpus == 1),
             keys: ids::have_keys().then(Keys::default),
             vectors: Vectors::new(),
             vectors_changed: false,
             timer: Timer::default(),
             lists: Lists::new(),
-            stir: port.stir().clone(),
-            port,
-            waits: Arc::default(),
+            ties: Ties::new(profile, port),
         })))
     }
 
@@ -339,10 +325,7 @@ impl GuestCpu for VirtualCpu {
         let masked = IrqsOff::<Aarch64>::now();
         let cpu = cpu::this(&masked);
         let state = &mut *self.0;
-        if state.is_loaded(cpu) {
-            state.waiting = false;
-            State::evict(cpu);
-        }
+        state.leave(cpu);
         state.gprs = Gprs { x: [0; 31], pc: from.entry.get(), pstate: Pstate::RESET_EL1.raw() };
         if let Some(x0) = state.gprs.x.first_mut() {
             *x0 = from.argument;
@@ -354,7 +337,7 @@ impl GuestCpu for VirtualCpu {
         state.timer_undelivered = false;
         state.lists_rang = false;
         state.hcr &= !VSE;
-        state.el1 = El1::reset(state.profile.hardware_id, state.profile.cpus == 1);
+        state.el1 = El1::reset(state.ties.profile.hardware_id, state.ties.profile.cpus == 1);
         state.keys = state.keys.is_some().then(Keys::default);
         state.vectors = Vectors::new();
         state.timer = Timer::default();
@@ -374,7 +357,7 @@ impl GuestCpu for VirtualCpu {
             if !state.is_loaded(cpu) {
                 state.load(cpu, space, masked);
             }
-            if state.stir.load(Ordering::Acquire) != 0 || cpu.loaded.rang.get() {
+            if state.ties.stirred() || cpu.loaded.rang.get() {
                 state.exchange(cpu);
             }
             if state.owes() {
@@ -461,14 +444,14 @@ impl GuestCpu for VirtualCpu {
     }
 
     fn waits(&self) -> &Arc<Waits> {
-        &self.0.waits
+        self.0.ties.waits()
     }
 
     fn has_pending(&self) -> bool {
         let masked = IrqsOff::<Aarch64>::now();
         let state = &*self.0;
         let cpu = cpu::this(&masked);
-        state.port.stirred() || state.lists.has_pending(state.is_loaded(cpu))
+        state.ties.stirred() || state.lists.has_pending(state.is_loaded(cpu))
     }
 
     fn show(&self, out: &mut dyn fmt::Write) -> fmt::Result {

@@ -194,7 +194,7 @@ fn word(at: u64) -> Result<u64, u64> {
 
 /// Registers that some device of the machine answers for: the interrupt file.
 fn is_emulated(state: &State, csr: Csr) -> bool {
-    state.profile.irq_registers && [Csr::STOPEI, Csr::SIREG].contains(&csr)
+    state.ties.profile.irq_registers && [Csr::STOPEI, Csr::SIREG].contains(&csr)
 }
 
 /// An instruction that trapped as virtual: an access to a CSR, or one that is illegal.

@@ -41,7 +41,7 @@ use crate::csr::{attempt, hstatus, pending, set};
 use crate::{Riscv64, cpu, local};
 
 /// Whose registers are in a CPU's hardware.
-pub(crate) type Loaded = arch_parts::loaded::Loaded<State>;
+pub(crate) type Loaded = arch_parts::resident::Loaded<State>;
 
 /// Exceptions that a guest takes itself: all that are its own affair. Not its calls, guest-page
 /// faults and virtual instructions.

@@ -1,6 +1,5 @@
 //! A virtual CPU: what it keeps, and how it goes into and out of the hardware.
 
-use alloc::boxed::Box;
 use core::fmt;
 
 use arch_api::{
@@ -8,10 +7,13 @@ use arch_api::{
     PowerOn, Read, Tally, Waits, Write,
 };
 use arch_parts::columns::Columns;
-use atomic::{Arc, AtomicU32, Ordering};
+use arch_parts::resident::{Home, Resident};
+use arch_parts::ties::Ties;
+use atomic::Arc;
 use isa_rv::cause;
 use isa_rv::extensions::Extension;
 
+use super::Loaded;
 use super::access::{self, Step};
 use super::enter::{Gprs, enter_guest};
 use super::files::OwnFile;
@@ -32,7 +34,7 @@ pub(super) struct Due {
     pub(super) value: u64,
 }
 
-/// All there is of a virtual CPU. It does not move while it lives: the hardware's owner points to it.
+/// All there is of a virtual CPU.
 pub(crate) struct State {
     pub(super) gprs: Gprs,
     /// What the guest is owed, to be paid at the next entry.
@@ -48,7 +50,6 @@ pub(crate) struct State {
     pub(super) past_call: u64,
     /// Rest of an access to a CSR.
     pub(super) step: Option<Step>,
-    pub(super) profile: GuestProfile,
     /// `hvip`: the wires that are up.
     pub(super) wires: u64,
     /// The same for the port; here, since it is large and need not be made anew.
@@ -63,16 +64,13 @@ pub(crate) struct State {
     pub(super) timer: u64,
     /// Its file of messages, if it has one.
     pub(super) file: Option<OwnFile>,
-    /// The port's [`GuestPort::stir`].
-    stir: Arc<AtomicU32>,
-    pub(super) port: Arc<dyn GuestPort>,
-    pub(super) waits: Arc<Waits>,
+    pub(super) ties: Ties,
 }
 
 impl fmt::Debug for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("State")
-            .field("profile", &self.profile)
+            .field("profile", &self.ties.profile)
             .field("gprs", &self.gprs)
             .finish_non_exhaustive()
     }
@@ -82,19 +80,23 @@ pub(super) fn has_sstc() -> bool {
     cpu::has(Extension::Sstc)
 }
 
-impl State {
-    fn is_loaded(&self, cpu: &PerCpu) -> bool {
-        cpu.loaded.is(self)
+impl Resident for State {
+    type Machine = Riscv64;
+    type Block = PerCpu;
+    type Space = GStage;
+
+    #[inline(always)]
+    fn here(masked: &IrqsOff<Riscv64>) -> &'static PerCpu {
+        cpu::this(masked)
     }
 
-    /// Into the hardware, in place of whoever is there.
-    #[cold]
-    fn load(&mut self, cpu: &PerCpu, space: &GStage, masked: &IrqsOff<Riscv64>) {
-        // SAFETY: who is loaded lives: its drop unloads it, on this CPU with interrupts masked.
-        if let Some(other) = unsafe { cpu.loaded.get() } {
-            other.unload(cpu);
-        }
-        space.load(self.profile.index, cpu.id, masked);
+    #[inline(always)]
+    fn loaded(cpu: &PerCpu) -> &Loaded {
+        &cpu.loaded
+    }
+
+    fn restore(&mut self, cpu: &PerCpu, space: &GStage, masked: &IrqsOff<Riscv64>) {
+        space.load(self.ties.profile.index, cpu.id, masked);
         self.take_file(cpu, space);
         if let Some(file) = &self.file {
             file.look_again();
@@ -106,7 +108,7 @@ impl State {
             set!("hvip", self.wires);
             set!("hstatus", self.hstatus);
             if state::has_stateen() {
-                set!("hstateen0", stateen::of(self.profile.irq_registers));
+                set!("hstateen0", stateen::of(self.ties.profile.irq_registers));
             }
             if has_sstc() {
                 set!("vstimecmp", self.timer);
@@ -119,12 +121,9 @@ impl State {
         }
         self.gprs.own_cpu = core::ptr::from_ref(cpu) as u64;
         cpu.loaded.rang.set(false);
-        cpu.loaded.put(self);
     }
 
-    /// Out of the hardware.
-    #[cold]
-    fn unload(&mut self, cpu: &PerCpu) {
+    fn save(&mut self, cpu: &PerCpu) {
         self.vs.save();
         self.optional.save();
         if self.tallies.are_own() {
@@ -141,20 +140,27 @@ impl State {
                 set!("vstimecmp", u64::MAX);
             }
         }
-        cpu.loaded.clear();
         cpu.files.look_again();
         if let Some(file) = &mut self.file {
             file.left();
         }
     }
 
+    fn leave(&mut self, cpu: &PerCpu) {
+        let has_file = self.file.as_ref().is_some_and(|file| file.number() != 0);
+        if has_file || self.is_loaded(cpu) || cpu.units.is(self) {
+            // Whoever is there may have the file next, when it is loaded again.
+            Self::vacate(cpu);
+            self.give_file_back(&cpu.files);
+        }
+    }
+}
+
+impl State {
     /// Takes whoever is in the hardware of `cpu`, which is this one, out of it. No translation of a guest is
     /// left to be walked.
     pub(super) fn vacate(cpu: &PerCpu) {
-        // SAFETY: as in `load`.
-        if let Some(state) = unsafe { cpu.loaded.get() } {
-            state.unload(cpu);
-        }
+        Self::unload(cpu);
         Self::free_units(cpu);
         gstage::unload();
     }
@@ -163,16 +169,6 @@ impl State {
     pub(super) fn evict(cpu: &PerCpu) {
         Self::vacate(cpu);
         cpu.files.give_all_back();
-    }
-
-    /// Nothing of this one is left in the hardware of `cpu`, which is this one.
-    fn leave(&mut self, cpu: &PerCpu) {
-        let has_file = self.file.as_ref().is_some_and(|file| file.number() != 0);
-        if has_file || self.is_loaded(cpu) || cpu.units.is(self) {
-            // Whoever is there may have the file next, when it is loaded again.
-            Self::vacate(cpu);
-            self.give_file_back(&cpu.files);
-        }
     }
 
     /// Whether something is due before the guest goes on.
@@ -281,25 +277,13 @@ fn reset_csrs() -> Supervisor {
 
 /// A virtual CPU.
 #[derive(Debug)]
-pub struct VirtualCpu(Box<State>);
-
-// SAFETY: what is in a hardware is reached through the CPU that holds it; before the thread with a virtual
-// CPU goes on on another CPU, the one that it leaves takes it out (`Virt::evict`).
-unsafe impl Send for VirtualCpu {}
-
-impl Drop for VirtualCpu {
-    fn drop(&mut self) {
-        let masked = IrqsOff::<Riscv64>::now();
-        let cpu = cpu::this(&masked);
-        self.0.leave(cpu);
-    }
-}
+pub struct VirtualCpu(Home<State>);
 
 impl GuestCpu for VirtualCpu {
     type Machine = Riscv64;
 
     fn new(profile: GuestProfile, port: Arc<dyn GuestPort>) -> Option<Self> {
-        Some(Self(Box::new(State {
+        Some(Self(Home::new(State {
             gprs: gprs(0),
             due: None,
             new_float: None,
@@ -308,7 +292,6 @@ impl GuestCpu for VirtualCpu {
             word: 0,
             past_call: 0,
             step: None,
-            profile,
             wires: 0,
             held: Held::new(0),
             hstatus: hstatus::VSXL_64 | hstatus::SPV | hstatus::SPVP | hstatus::VTW,
@@ -318,9 +301,7 @@ impl GuestCpu for VirtualCpu {
             tallies: Tallies::default(),
             timer: u64::MAX,
             file: None,
-            stir: port.stir().clone(),
-            port,
-            waits: Arc::default(),
+            ties: Ties::new(profile, port),
         })))
     }
 
@@ -337,7 +318,7 @@ impl GuestCpu for VirtualCpu {
         state.gprs.pc = from.entry.get();
         // SBI, "Hart State Management": a0 is the hart's id, a1 what the caller gave.
         let [_, _, _, _, _, _, _, _, _, _, a0, a1, ..] = &mut state.gprs.x;
-        [*a0, *a1] = [state.profile.hardware_id, from.argument];
+        [*a0, *a1] = [state.ties.profile.hardware_id, from.argument];
     }
 
     #[inline(always)]
@@ -357,7 +338,7 @@ impl GuestCpu for VirtualCpu {
             if !state.is_loaded(cpu) {
                 state.load(cpu, space, masked);
             }
-            if state.stir.load(Ordering::Acquire) != 0 || cpu.loaded.rang.get() {
+            if state.ties.stirred() || cpu.loaded.rang.get() {
                 state.exchange(cpu);
             }
             if state.owes() {
@@ -459,7 +440,7 @@ impl GuestCpu for VirtualCpu {
     }
 
     fn waits(&self) -> &Arc<Waits> {
-        &self.0.waits
+        self.0.ties.waits()
     }
 
     fn has_pending(&self) -> bool {

@@ -1,6 +1,6 @@
 //! What a virtual CPU waits for, and how.
 
-use arch_api::{Clock, IrqsOff};
+use arch_api::IrqsOff;
 
 use super::files::OwnFile;
 use super::vcpu::State;
@@ -26,7 +26,7 @@ impl State {
 
     /// The file has something for it, or what it waits for is there otherwise.
     pub(super) fn wake(&self) {
-        self.port.wake();
+        self.ties.port.wake();
     }
 
     /// Whether something came for the guest: an interrupt that it enabled, or news of the port.
@@ -40,7 +40,7 @@ impl State {
             wires |= pending::VSEI;
         }
         // VS interrupts stand one higher than the guest sees them.
-        self.port.stirred() || wires >> 1 & enabled != 0
+        self.ties.stirred() || wires >> 1 & enabled != 0
     }
 
     /// It begins to wait: a message that it enabled is to interrupt us.
@@ -52,20 +52,17 @@ impl State {
         }
     }
 
-    /// Waits on the guest's behalf, with the guest in the processor, until an interrupt comes for it or for us. Nobody
-    /// else could run meanwhile. Says whether the guest can go on: it cannot while an interrupt of ours waits. Who stirs
-    /// the port later interrupts us.
+    /// Waits on the guest's behalf, unless something came for the guest already. Nobody else could run meanwhile. Says
+    /// whether the guest can go on: it cannot while an interrupt of ours waits.
     #[cold]
     pub(super) fn wait_in_place(&self, cpu: &PerCpu, masked: &IrqsOff<Riscv64>) -> bool {
-        if !cpu.loaded.rang.get() && !self.port.stirred() {
+        if !cpu.loaded.rang.get() && !self.ties.stirred() {
             cpu.files.look_again();
             // Not every hart is woken by a guest's file alone (QEMU's are not while no guest runs).
             self.wait_for_messages(true);
-            self.waits.begin(Riscv64::now());
             // Also ends, at once if need be, when an interrupt is pending that is the guest's and that it enabled: `hie`
             // belongs to `mie`.
-            wait_for_interrupt(masked);
-            self.waits.end(Riscv64::now());
+            self.ties.wait::<Riscv64>(|| wait_for_interrupt(masked));
             if let Some(file) = &self.file {
                 file.go_on();
             }

@@ -20,7 +20,7 @@ impl State {
             let pending = u64::from(self.wires & pending::VSEI != 0);
             let external = u64::from(cause::SUPERVISOR_EXTERNAL) << HVICTL_IID_SHIFT | pending;
             // SAFETY: what is pending for the guest.
-            unsafe { set!("hvictl", if self.profile.irq_registers { external } else { 0 }) };
+            unsafe { set!("hvictl", if self.ties.profile.irq_registers { external } else { 0 }) };
         }
     }
 
@@ -40,7 +40,7 @@ impl State {
         let held = &mut self.held;
         held.wires.external = self.wires & pending::VSEI != 0;
         held.wires.software = self.wires & pending::VSSI != 0;
-        self.port.exchange(held);
+        self.ties.port.exchange(held);
         let mut wires = self.wires & !(pending::VSEI | pending::VSSI);
         if held.wires.external {
             wires |= pending::VSEI;
@@ -78,7 +78,7 @@ impl State {
         }
         // Nobody else watches it: its thread's alarm ends the guest's run, and `enter` looks at the time.
         let at = if ticks == u64::MAX { Nanos(u64::MAX) } else { Riscv64::time_of(ticks) };
-        self.port.timer_leaves(at);
+        self.ties.port.timer_leaves(at);
     }
 
     /// The guest's timer, and its enabled interrupts, wherever they are.
