@@ -1,11 +1,10 @@
 //! One processor: its block of private data, its interrupt mask, its identity, and how a crash is told.
 
-use alloc::boxed::Box;
 use core::cell::Cell;
 use core::fmt;
 
 use arch_api::{Boot, Cpu, CpuId, IrqEntry, IrqsOff, Nesting};
-use arch_parts::blocks::{Block, Blocks};
+use arch_parts::blocks::{Block, Blocks, Common};
 use arch_parts::own_code::{EmergencyStack, Interrupts, walk};
 use arch_parts::{console, image};
 
@@ -17,27 +16,22 @@ use crate::{Aarch64, icc};
 /// What belongs to one CPU; TPIDR_EL2 holds its address.
 #[repr(C)]
 pub(crate) struct PerCpu {
-    /// Where `vectors` finds a good stack when ours may be exhausted. First, at offset 0.
-    emergency_stack_top: Cell<usize>,
-    /// The stack pointer at the time of an exception taken from our own code. At offset 8.
+    /// With the emergency stack, for `vectors`.
+    pub(crate) common: Common,
+    /// The stack pointer at the time of an exception taken from our own code.
     pub(crate) faulting_stack: Cell<usize>,
     /// Room for two registers on the way to the emergency stack.
     pub(crate) spill: [Cell<u64>; 2],
-    pub(crate) id: CpuId,
-    pub(crate) nesting: Nesting,
     /// The virtual CPU whose registers are in this CPU's hardware.
     pub(crate) loaded: Loaded,
     /// Where this CPU's virtual timer interrupt is made active, and inactive; 0 before that is known.
     pub(crate) timer_active: Cell<[usize; 2]>,
-    /// MPIDR_EL1's affinity fields.
-    pub(crate) hardware_id: Cell<u64>,
-    /// The same as [`icc::target`] has it, since it is needed in a hurry.
+    /// The hardware id as [`icc::target`] has it, since it is needed in a hurry.
     pub(crate) target: Cell<u64>,
     /// What the CPU begins with; nothing for the boot CPU.
     pub(crate) begin: BeginCell,
     /// A host interrupt that was taken on the way out of a guest and not handled yet; [`icc::NONE`] otherwise.
     pub(crate) claimed: Cell<u32>,
-    emergency_stack: &'static EmergencyStack,
 }
 
 // SAFETY: only the CPU that it belongs to reaches a block, with interrupts masked (`this`). What others reach
@@ -45,47 +39,33 @@ pub(crate) struct PerCpu {
 unsafe impl Sync for PerCpu {}
 
 impl PerCpu {
-    const fn with(id: CpuId, emergency_stack: &'static EmergencyStack) -> Self {
+    const fn with(common: Common) -> Self {
         Self {
-            emergency_stack_top: Cell::new(0),
+            common,
             faulting_stack: Cell::new(0),
             spill: [Cell::new(0), Cell::new(0)],
-            id,
-            nesting: Nesting::new(),
             loaded: Loaded::none(),
             timer_active: Cell::new([0; 2]),
-            hardware_id: Cell::new(0),
             target: Cell::new(0),
             begin: BeginCell::new(),
             claimed: Cell::new(icc::NONE),
-            emergency_stack,
         }
     }
 
-    /// As before the CPU began: nothing masked by a guard, nobody loaded.
+    /// As before the CPU began.
     pub(crate) fn reset(&self) {
-        self.emergency_stack_top.set(self.emergency_stack.top());
-        self.nesting.restart();
+        self.common.reset();
         self.claimed.set(icc::NONE);
-    }
-
-    fn identify(&self, hardware_id: u64) {
-        self.hardware_id.set(hardware_id);
-        self.target.set(icc::target(hardware_id));
     }
 }
 
 impl Block for PerCpu {
-    fn id(&self) -> CpuId {
-        self.id
+    fn common(&self) -> &Common {
+        &self.common
     }
-    fn hardware_id(&self) -> u64 {
-        self.hardware_id.get()
-    }
-    fn new(id: CpuId, hardware_id: u64) -> Option<Box<Self>> {
-        let block = Box::new(Self::with(id, EmergencyStack::leaked()));
-        block.identify(hardware_id);
-        Some(block)
+    fn new(common: Common) -> Self {
+        let target = icc::target(common.hardware_id());
+        Self { target: Cell::new(target), ..Self::with(common) }
     }
 }
 
@@ -93,7 +73,7 @@ impl Block for PerCpu {
 pub(crate) static BLOCKS: Blocks<PerCpu> = Blocks::new();
 
 /// The boot CPU's block: the one that exists before there is memory to allocate.
-static BOOT_CPU: PerCpu = PerCpu::with(CpuId(0), &BOOT_EMERGENCY_STACK);
+static BOOT_CPU: PerCpu = PerCpu::with(Common::new(CpuId(0), 0, &BOOT_EMERGENCY_STACK));
 static BOOT_EMERGENCY_STACK: EmergencyStack = EmergencyStack::new();
 
 /// What the interrupt vector calls.
@@ -102,7 +82,9 @@ pub(crate) static INTERRUPTS: Interrupts<Aarch64> = Interrupts::new();
 /// Gives the boot CPU its block.
 pub(crate) fn start() {
     BOOT_CPU.reset();
-    BOOT_CPU.identify(processors::own_hardware_id());
+    let hardware_id = processors::own_hardware_id();
+    BOOT_CPU.common.identify(hardware_id);
+    BOOT_CPU.target.set(icc::target(hardware_id));
     BLOCKS.first(&BOOT_CPU);
     // SAFETY: TPIDR_EL2 is ours alone; the block is static.
     unsafe { set!("tpidr_el2", &raw const BOOT_CPU as u64) };
@@ -121,7 +103,7 @@ pub(crate) fn this(_masked: &IrqsOff<Aarch64>) -> &'static PerCpu {
 /// woke is left to who takes interrupts behind the guest's exit.
 pub(crate) fn handle_interrupt(masked: &IrqsOff<Aarch64>) {
     masked.as_in_vector(|masked| {
-        let preempt_off = this(masked).nesting.preempt_off();
+        let preempt_off = this(masked).common.nesting.preempt_off();
         preempt_off.set(preempt_off.get() + 1);
         INTERRUPTS.call(masked);
         preempt_off.set(preempt_off.get() - 1);
@@ -150,14 +132,14 @@ impl Cpu for Aarch64 {
 
     #[inline(always)]
     fn nesting(masked: &IrqsOff<Self>) -> &'static Nesting {
-        &this(masked).nesting
+        &this(masked).common.nesting
     }
 
     #[inline(always)]
     fn nesting_here() -> &'static Nesting {
         let block = get!("tpidr_el2") as *const PerCpu;
         // SAFETY: `start` set TPIDR_EL2 to a static block before anything could ask.
-        unsafe { &(*block).nesting }
+        unsafe { &(*block).common.nesting }
     }
 
     fn wait(masked: &IrqsOff<Self>) {
@@ -172,7 +154,7 @@ impl Cpu for Aarch64 {
 
     #[inline(always)]
     fn id(masked: &IrqsOff<Self>) -> CpuId {
-        this(masked).id
+        this(masked).common.id
     }
 
     fn halt() -> ! {

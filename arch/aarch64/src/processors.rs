@@ -95,13 +95,13 @@ impl Processors for Aarch64 {
                 Self::make_visible_to_device((&raw const SECONDARY_LIST).cast(), size_of::<List>());
             }
             let entry = Hpa::new(secondary_start as *const () as u64);
-            CpuStart { cpu: block.id, entry, argument: record as u64 }
+            CpuStart { cpu: block.common.id, entry, argument: record as u64 }
         })
     }
 
     #[inline]
     fn hardware_id_of(cpu: CpuId) -> Option<u64> {
-        BLOCKS.get(cpu.0 as usize).map(|block| block.hardware_id.get())
+        BLOCKS.hardware_id_of(cpu)
     }
 
     fn signal_waiting() {

@@ -2,6 +2,7 @@
 //! way out of a guest, which `guest::enter` continues.
 
 use core::arch::global_asm;
+use core::mem::offset_of;
 
 use arch_api::IrqsOff;
 
@@ -51,7 +52,7 @@ global_asm!(
     .balign 0x80
     msr     sp_el0, x0
     mrs     x0, tpidr_el2
-    str     x1, [x0, #8]
+    str     x1, [x0, #{stack}]
     mov     x1, #\kind
     b       own_fault_common
     .endm
@@ -91,14 +92,14 @@ exception_vectors:
 own_interrupt_vector:
     own_interrupt
 
-own_fault_common:                       // x0 = per-CPU block, x1 = kind, x1's old value at [x0, #8]
+own_fault_common:                       // x0 = per-CPU block, x1 = kind, x1's old value in faulting_stack
     stp     x2, x3, [x0, #{spill}]
     mov     x2, sp
-    ldr     x3, [x0]
+    ldr     x3, [x0, #{common}]         // the emergency stack's top
     mov     sp, x3
     sub     sp, sp, #288
-    ldr     x3, [x0, #8]                // the old x1
-    str     x2, [x0, #8]                // faulting_stack
+    ldr     x3, [x0, #{stack}]          // the old x1
+    str     x2, [x0, #{stack}]
     str     x3, [sp, #8]
     mrs     x3, sp_el0
     str     x3, [sp]
@@ -122,7 +123,9 @@ own_fault_common:                       // x0 = per-CPU block, x1 = kind, x1's o
     bl      own_fault_rust
     b       .
 "#,
-    spill = const core::mem::offset_of!(cpu::PerCpu, spill),
+    common = const offset_of!(cpu::PerCpu, common),
+    stack = const offset_of!(cpu::PerCpu, faulting_stack),
+    spill = const offset_of!(cpu::PerCpu, spill),
 );
 
 /// Calls what the hypervisor named for host interrupts.

@@ -1,12 +1,11 @@
 //! One processor: its block of private data, its interrupt mask, its identity, and how a crash is told.
 
-use alloc::boxed::Box;
 use core::cell::Cell;
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use arch_api::{Boot, Cpu, CpuId, IrqEntry, IrqsOff, Nesting};
-use arch_parts::blocks::{Block, Blocks};
+use arch_parts::blocks::{Block, Blocks, Common};
 use arch_parts::own_code::{EmergencyStack, Interrupts, walk};
 use arch_parts::{console, image};
 use isa_rv::extensions::{Extension, Extensions};
@@ -20,16 +19,13 @@ use crate::{Riscv64, sbi};
 /// What belongs to one CPU; `tp` holds its address.
 #[repr(C)]
 pub(crate) struct PerCpu {
-    /// Where `traps` finds a good stack when ours may be exhausted. At offset 0.
-    emergency_stack_top: Cell<usize>,
-    /// Room for two registers on the way there. At offsets 8 and 16.
-    spill: [Cell<u64>; 2],
+    /// Room for two registers on the way to the emergency stack.
+    pub(crate) spill: [Cell<u64>; 2],
     /// Where to go on when the next instruction that may fault does, instead of telling a story; 0 for
-    /// nowhere. At offset 24.
-    fixup: Cell<usize>,
-    pub(crate) id: CpuId,
-    pub(crate) hart: Cell<u64>,
-    pub(crate) nesting: Nesting,
+    /// nowhere.
+    pub(crate) fixup: Cell<usize>,
+    /// With the emergency stack, for `traps`.
+    pub(crate) common: Common,
     pub(crate) local: Local,
     /// The virtual CPU whose registers are in this CPU's hardware.
     pub(crate) loaded: Loaded,
@@ -39,56 +35,45 @@ pub(crate) struct PerCpu {
     pub(crate) units: Loaded,
     /// What the CPU begins with; nothing for the boot CPU.
     pub(crate) begin: BeginCell,
-    emergency_stack: &'static EmergencyStack,
 }
 
 // SAFETY: only the CPU that it belongs to reaches a block, with interrupts masked (`this`). What others reach is
-// atomic (`local`), or written before they can find the block (`hart`) or while the CPU does not run (`begin`).
+// atomic (`local`), or written before they can find the block (`common`) or while the CPU does not run (`begin`).
 unsafe impl Sync for PerCpu {}
 
 impl PerCpu {
-    const fn with(id: CpuId, emergency_stack: &'static EmergencyStack) -> Self {
+    const fn with(common: Common) -> Self {
         Self {
-            emergency_stack_top: Cell::new(0),
             spill: [const { Cell::new(0) }; 2],
             fixup: Cell::new(0),
-            id,
-            hart: Cell::new(0),
-            nesting: Nesting::new(),
+            common,
             local: Local::new(),
             loaded: Loaded::none(),
             files: Files::none(),
             units: Loaded::none(),
             begin: BeginCell::new(),
-            emergency_stack,
         }
     }
 
-    /// As before the CPU began: nothing masked by a guard, nobody loaded.
+    /// As before the CPU began.
     pub(crate) fn reset(&self) {
-        self.emergency_stack_top.set(self.emergency_stack.top());
+        self.common.reset();
         self.fixup.set(0);
-        self.nesting.restart();
         self.local.reset();
     }
 }
 
 impl Block for PerCpu {
-    fn id(&self) -> CpuId {
-        self.id
+    fn common(&self) -> &Common {
+        &self.common
     }
-    fn hardware_id(&self) -> u64 {
-        self.hart.get()
-    }
-    fn new(id: CpuId, hardware_id: u64) -> Option<Box<Self>> {
-        let block = Box::new(Self::with(id, EmergencyStack::leaked()));
-        block.hart.set(hardware_id);
-        Some(block)
+    fn new(common: Common) -> Self {
+        Self::with(common)
     }
 }
 
 /// The boot CPU's block: the one that exists before there is memory to allocate.
-static BOOT_CPU: PerCpu = PerCpu::with(CpuId(0), &BOOT_EMERGENCY_STACK);
+static BOOT_CPU: PerCpu = PerCpu::with(Common::new(CpuId(0), 0, &BOOT_EMERGENCY_STACK));
 static BOOT_EMERGENCY_STACK: EmergencyStack = EmergencyStack::new();
 
 /// The blocks of all CPUs.
@@ -108,7 +93,7 @@ static EXTENSIONS: AtomicU64 = AtomicU64::new(0);
 /// Gives the boot CPU its block.
 pub(crate) fn start(hart: u64) {
     BOOT_CPU.reset();
-    BOOT_CPU.hart.set(hart);
+    BOOT_CPU.common.identify(hart);
     BLOCKS.first(&BOOT_CPU);
     // SAFETY: no code of ours uses `tp` for anything else; the block is static.
     unsafe { core::arch::asm!("mv tp, {}", in(reg) &raw const BOOT_CPU, options(nostack)) };
@@ -159,13 +144,13 @@ impl Cpu for Riscv64 {
 
     #[inline(always)]
     fn nesting(masked: &IrqsOff<Self>) -> &'static Nesting {
-        &this(masked).nesting
+        &this(masked).common.nesting
     }
 
     #[inline(always)]
     fn nesting_here() -> &'static Nesting {
         // SAFETY: `start` set `tp` to a static block before anything could ask.
-        unsafe { &(*block()).nesting }
+        unsafe { &(*block()).common.nesting }
     }
 
     fn wait(masked: &IrqsOff<Self>) {
@@ -180,7 +165,7 @@ impl Cpu for Riscv64 {
 
     #[inline(always)]
     fn id(masked: &IrqsOff<Self>) -> CpuId {
-        this(masked).id
+        this(masked).common.id
     }
 
     fn halt() -> ! {
@@ -270,9 +255,3 @@ pub(crate) fn is_readable(address: usize) -> bool {
     // SAFETY: the load changes nothing.
     unsafe { attempt!("ld {value}, 0({operand})", address as u64) }.is_some()
 }
-
-const _: () = {
-    assert!(core::mem::offset_of!(PerCpu, emergency_stack_top) == 0);
-    assert!(core::mem::offset_of!(PerCpu, spill) == 8);
-    assert!(core::mem::offset_of!(PerCpu, fixup) == 24);
-};

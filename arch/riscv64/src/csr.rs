@@ -38,7 +38,7 @@ macro_rules! clear_bits {
 }
 
 /// An instruction that may fault, on `operand` and with a result in `value`; `None` where it did. The fault is made
-/// harmless by `traps`, which looks for the word at 24(tp): this CPU's `fixup`.
+/// harmless by `traps`, which looks at this CPU's `fixup`.
 ///
 /// `unsafe`: interrupts are masked, and the instruction does no harm.
 macro_rules! attempt {
@@ -49,16 +49,17 @@ macro_rules! attempt {
             ".option push",
             ".option arch, +h",
             "lla {value}, 2f",
-            "sd {value}, 24(tp)",
+            "sd {value}, {fixup}(tp)",
             "li {failed}, 1",
             $instruction,
             "li {failed}, 0",
             "2:",
-            "sd zero, 24(tp)",
+            "sd zero, {fixup}(tp)",
             ".option pop",
             operand = in(reg) operand,
             failed = out(reg) failed,
             value = out(reg) value,
+            fixup = const core::mem::offset_of!(crate::cpu::PerCpu, fixup),
             options(nostack),
         );
         (failed == 0).then_some(value)

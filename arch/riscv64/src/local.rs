@@ -58,7 +58,7 @@ impl Local {
 #[inline]
 pub(crate) fn interrupt(to: &PerCpu) {
     match to.local.register.load(Ordering::Acquire) {
-        0 => sbi::send_ipi(to.hart.get()),
+        0 => sbi::send_ipi(to.common.hardware_id()),
         // SAFETY: a driver said that these are registers, mapped for good, where a store of this value interrupts a
         // hart, and changes no memory. It is behind all that was stored before.
         register => unsafe {
@@ -218,7 +218,7 @@ impl LocalIrqs for Riscv64 {
     }
 
     fn hardware_id(masked: &IrqsOff<Self>) -> u64 {
-        cpu::this(masked).hart.get()
+        cpu::this(masked).common.hardware_id()
     }
 }
 

@@ -54,13 +54,13 @@ impl Processors for Riscv64 {
                 };
             }
             let entry = Hpa::new(secondary_start as *const () as u64);
-            CpuStart { cpu: block.id, entry, argument: record as u64 }
+            CpuStart { cpu: block.common.id, entry, argument: record as u64 }
         })
     }
 
     #[inline]
     fn hardware_id_of(cpu: CpuId) -> Option<u64> {
-        BLOCKS.get(cpu.0 as usize).map(|block| block.hart.get())
+        BLOCKS.hardware_id_of(cpu)
     }
 
     fn signal_waiting() {}

@@ -2,6 +2,7 @@
 //! step more than it needs.
 
 use core::arch::global_asm;
+use core::mem::offset_of;
 
 use arch_api::IrqsOff;
 
@@ -68,26 +69,26 @@ own_trap:                               # a0's old value in sscratch, and 0 in a
 
 own_fault:                              # a0's old value in sscratch
     csrrw   a0, sscratch, zero
-    sd      t0, 8(tp)
-    sd      t1, 16(tp)
-    ld      t0, 24(tp)                  # a fault that somebody waits for
+    sd      t0, {spill}(tp)
+    sd      t1, {spill}+8(tp)
+    ld      t0, {fixup}(tp)             # a fault that somebody waits for
     beqz    t0, 1f
     csrw    sepc, t0
-    sd      zero, 24(tp)
-    ld      t1, 16(tp)
-    ld      t0, 8(tp)
+    sd      zero, {fixup}(tp)
+    ld      t1, {spill}+8(tp)
+    ld      t0, {spill}(tp)
     sret
     # Any other never returns. The stack may be what is broken, so another one is used.
-1:  ld      t0, 0(tp)
+1:  ld      t0, {common}(tp)            # the emergency stack's top
     addi    t0, t0, -256
     sd      zero, 0(t0)
     sd      ra, 8(t0)
     sd      sp, 16(t0)
     sd      gp, 24(t0)
     sd      tp, 32(t0)
-    ld      t1, 8(tp)
+    ld      t1, {spill}(tp)
     sd      t1, 40(t0)
-    ld      t1, 16(tp)
+    ld      t1, {spill}+8(tp)
     sd      t1, 48(t0)
     sd      t2, 56(t0)
     sd      s0, 64(t0)
@@ -119,6 +120,9 @@ own_fault:                              # a0's old value in sscratch
     call    own_fault_rust
 2:  j       2b
 "#,
+    common = const offset_of!(cpu::PerCpu, common),
+    spill = const offset_of!(cpu::PerCpu, spill),
+    fixup = const offset_of!(cpu::PerCpu, fixup),
     spv = const crate::csr::hstatus::SPV,
 );
 

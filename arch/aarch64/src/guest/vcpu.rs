@@ -85,7 +85,7 @@ impl Resident for State {
     }
 
     fn restore(&mut self, cpu: &PerCpu, space: &Stage2, masked: &IrqsOff<Aarch64>) {
-        space.load(self.ties.profile.index, cpu.id, masked);
+        space.load(self.ties.profile.index, cpu.common.id, masked);
         // SAFETY: interrupts are masked and nobody's registers are in the hardware any more.
         unsafe {
             self.el1.load();
@@ -367,7 +367,7 @@ impl GuestCpu for VirtualCpu {
             match unsafe { enter_guest(&raw mut state.gprs) } {
                 SYNCHRONOUS => match settle::settle(state) {
                     None => continue,
-                    Some(Exit::Wait) if cpu.nesting.others_ready().get() => {
+                    Some(Exit::Wait) if cpu.common.nesting.others_ready().get() => {
                         state.waiting = true;
                         return Exit::Wait;
                     }

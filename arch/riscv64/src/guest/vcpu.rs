@@ -96,7 +96,7 @@ impl Resident for State {
     }
 
     fn restore(&mut self, cpu: &PerCpu, space: &GStage, masked: &IrqsOff<Riscv64>) {
-        space.load(self.ties.profile.index, cpu.id, masked);
+        space.load(self.ties.profile.index, cpu.common.id, masked);
         self.take_file(cpu, space);
         if let Some(file) = &self.file {
             file.look_again();
@@ -352,8 +352,8 @@ impl GuestCpu for VirtualCpu {
             match settle::settle(state, cpu, scause) {
                 None => {}
                 // It waits for another of its CPUs, and nobody else has a use for this one.
-                Some(Exit::Yield) if !cpu.nesting.others_ready().get() => {}
-                Some(Exit::Wait) if !cpu.nesting.others_ready().get() => {
+                Some(Exit::Yield) if !cpu.common.nesting.others_ready().get() => {}
+                Some(Exit::Wait) if !cpu.common.nesting.others_ready().get() => {
                     let goes_on = state.wait_in_place(cpu, masked);
                     if !goes_on {
                         return interrupted(cpu);
