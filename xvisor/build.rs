@@ -3,11 +3,10 @@
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     let bare = std::env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("none");
-    let arch = std::env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_default();
     if !bare {
         return;
     }
-    let script = format!("{}/link/{arch}.ld", std::env::var("CARGO_MANIFEST_DIR").unwrap_or_default());
+    let script = format!("{}/image.ld", std::env::var("CARGO_MANIFEST_DIR").unwrap_or_default());
     println!("cargo::rerun-if-changed={script}");
     let arguments = [
         &format!("-T{script}"),

@@ -5,8 +5,7 @@ fn main() {
     if std::env::var("CARGO_CFG_TARGET_OS").as_deref() != Ok("none") {
         return;
     }
-    let arch = std::env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_default();
-    let script = format!("{}/link/{arch}.ld", std::env::var("CARGO_MANIFEST_DIR").unwrap_or_default());
+    let script = format!("{}/image.ld", std::env::var("CARGO_MANIFEST_DIR").unwrap_or_default());
     println!("cargo::rerun-if-changed={script}");
     let arguments = [
         &format!("-T{script}"),

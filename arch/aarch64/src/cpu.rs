@@ -148,11 +148,6 @@ impl Cpu for Aarch64 {
     }
 
     #[inline(always)]
-    fn relax() {
-        core::hint::spin_loop();
-    }
-
-    #[inline(always)]
     fn id(masked: &IrqsOff<Self>) -> CpuId {
         this(masked).common.id
     }

@@ -173,14 +173,6 @@ impl Regime for Aarch64 {
 }
 
 impl HostPaging for Aarch64 {
-    fn address_of(frame: Hpa) -> *mut u8 {
-        frame.get() as *mut u8
-    }
-
-    fn frame_of(address: *const u8) -> Hpa {
-        Hpa::new(address as u64)
-    }
-
     unsafe fn start(memory: &[Span<Hpa>], tables: &'static dyn TableFrames) -> Result<(), MapError> {
         // SAFETY: the caller's promise; the new map is the identity, too, and holds the image and its stack.
         unsafe { OWN.start::<Self>(memory, tables, |root| switch_on(root.get(), SCTLR | WXN)) }

@@ -90,7 +90,10 @@ pub trait Cpu: Sized + 'static {
     /// Sleeps until an interrupt is pending and returns with interrupts still masked.
     fn wait(masked: &IrqsOff<Self>);
     /// A hint for loops that spin.
-    fn relax();
+    #[inline(always)]
+    fn relax() {
+        core::hint::spin_loop();
+    }
     /// The number of the CPU that asks; it stays true while interrupts are masked.
     fn id(masked: &IrqsOff<Self>) -> CpuId;
     /// Stops this CPU for good.
@@ -317,7 +320,7 @@ pub trait Processors: Cpu {
     }
     /// Signals processors that wait for an event (SEV on Arm), after a change in memory that they look at
     /// with their caches off.
-    fn signal_waiting();
+    fn signal_waiting() {}
 }
 
 /// Time.

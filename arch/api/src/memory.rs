@@ -45,10 +45,14 @@ impl core::fmt::Display for MapError {
 /// [`HostPaging::start`] returned.
 #[expect(unsafe_code, reason = "the contract says who guarantees what")]
 pub trait HostPaging {
-    /// Where a frame of ours is seen by us: the frame's address itself, on hosts that map all memory.
-    fn address_of(frame: Hpa) -> *mut u8;
+    /// Where a frame of ours is seen by us: at its own address, unless memory is mapped elsewhere.
+    fn address_of(frame: Hpa) -> *mut u8 {
+        frame.get() as *mut u8
+    }
     /// The other way round.
-    fn frame_of(address: *const u8) -> Hpa;
+    fn frame_of(address: *const u8) -> Hpa {
+        Hpa::new(address as u64)
+    }
     /// Maps all of `memory` as data, the image as what its parts are, and switches to these tables.
     /// `tables` must give memory inside `memory`, below what the start-up code mapped already.
     ///

@@ -40,8 +40,6 @@ impl Processors for Hosted {
     fn is_of_this_machine(cpu: CpuId) -> bool {
         cpu::machine_of(cpu) == Some(cpu::here().machine)
     }
-
-    fn signal_waiting() {}
 }
 
 /// Does what firmware does for `start`: the processor begins, with interrupts masked, real time, and the

@@ -95,6 +95,7 @@ pub trait Resident: Sized {
     }
 
     /// Takes whoever is in the hardware of `cpu`, which is this one, out of it.
+    #[inline(always)]
     fn unload(cpu: &Self::Block) {
         // SAFETY: who is loaded lives and is where it was: its home takes it out before that changes.
         if let Some(state) = unsafe { Self::loaded(cpu).get() } {

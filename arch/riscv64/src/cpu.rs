@@ -159,11 +159,6 @@ impl Cpu for Riscv64 {
     }
 
     #[inline(always)]
-    fn relax() {
-        core::hint::spin_loop();
-    }
-
-    #[inline(always)]
     fn id(masked: &IrqsOff<Self>) -> CpuId {
         this(masked).common.id
     }

@@ -148,14 +148,6 @@ pub(crate) fn satp() -> u64 {
 }
 
 impl HostPaging for Riscv64 {
-    fn address_of(frame: Hpa) -> *mut u8 {
-        frame.get() as *mut u8
-    }
-
-    fn frame_of(address: *const u8) -> Hpa {
-        Hpa::new(address as u64)
-    }
-
     unsafe fn start(memory: &[Span<Hpa>], tables: &'static dyn TableFrames) -> Result<(), MapError> {
         // Without any mode nothing can be mapped.
         let mode = choose().ok_or(MapError::OutOfRange)?;

@@ -62,8 +62,6 @@ impl Processors for Riscv64 {
     fn hardware_id_of(cpu: CpuId) -> Option<u64> {
         BLOCKS.hardware_id_of(cpu)
     }
-
-    fn signal_waiting() {}
 }
 
 global_asm!(

@@ -228,21 +228,6 @@ impl Chip for Gicv3 {
         super::translate(cells)
     }
 
-    #[inline]
-    fn claim(&self, masked: &IrqsOff) -> Option<u32> {
-        Machine::claim(masked)
-    }
-
-    #[inline]
-    fn drop_priority(&self, masked: &IrqsOff, irq: u32) {
-        Machine::drop_priority(masked, irq);
-    }
-
-    #[inline]
-    fn deactivate(&self, masked: &IrqsOff, irq: u32) {
-        <Machine as LocalIrqs>::deactivate(masked, irq);
-    }
-
     fn enable(&self, irq: u32) {
         self.with(irq, |banks| banks.enable(irq));
     }

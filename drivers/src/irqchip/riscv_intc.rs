@@ -58,18 +58,6 @@ impl Chip for Intc {
             _ => Err(BadSpecifier),
         }
     }
-    #[inline]
-    fn claim(&self, masked: &IrqsOff) -> Option<u32> {
-        Machine::claim(masked)
-    }
-    #[inline]
-    fn drop_priority(&self, masked: &IrqsOff, irq: u32) {
-        Machine::drop_priority(masked, irq);
-    }
-    #[inline]
-    fn deactivate(&self, masked: &IrqsOff, irq: u32) {
-        Machine::deactivate(masked, irq);
-    }
     fn enable(&self, irq: u32) {
         Machine::set_enabled(&IrqsOff::now(), irq, true);
     }

@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 
-use arch::{CpuId, IrqsOff};
+use arch::{CpuId, IrqsOff, LocalIrqs, Machine};
 
 /// How a line says that it wants something.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,12 +58,22 @@ pub trait Chip: Send + Sync {
     fn lines(&self) -> u32;
     /// What the cells of a device tree's `interrupts` mean.
     fn translate(&self, cells: &[u32]) -> Result<(u32, Trigger), BadSpecifier>;
-    /// Takes the most urgent pending interrupt; it is active then.
-    fn claim(&self, masked: &IrqsOff) -> Option<u32>;
+    /// Takes the most urgent pending interrupt; it is active then. Where nothing else is said, this and the two that
+    /// follow are done in the processor's own registers.
+    #[inline]
+    fn claim(&self, masked: &IrqsOff) -> Option<u32> {
+        Machine::claim(masked)
+    }
     /// Lets others of its priority come again; it stays active.
-    fn drop_priority(&self, masked: &IrqsOff, irq: u32);
+    #[inline]
+    fn drop_priority(&self, masked: &IrqsOff, irq: u32) {
+        Machine::drop_priority(masked, irq);
+    }
     /// Lets it come again.
-    fn deactivate(&self, masked: &IrqsOff, irq: u32);
+    #[inline]
+    fn deactivate(&self, masked: &IrqsOff, irq: u32) {
+        Machine::deactivate(masked, irq);
+    }
     /// Both at once, for most interrupts.
     fn end(&self, masked: &IrqsOff, irq: u32) {
         self.drop_priority(masked, irq);

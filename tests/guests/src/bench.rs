@@ -104,6 +104,26 @@ pub(crate) fn dawdle(instructions: u64) {
     }
 }
 
+/// An interrupt that `send` sends to this CPU, from before it is sent until the CPU is at its vector.
+#[inline(always)]
+pub(crate) fn to_self(send: impl Fn()) -> u64 {
+    let sent = |index: u64| {
+        dawdle(index);
+        let before = interrupts::count();
+        let begun = timer::now();
+        send();
+        while interrupts::count() == before {
+            core::hint::spin_loop();
+        }
+        let (_, entered) = interrupts::last();
+        entered - begun
+    };
+    unmask();
+    let all = average(sent);
+    mask();
+    all
+}
+
 fn timers() {
     let millisecond = ticks(1_000_000);
     let lateness = |index: u64, wait: fn()| {

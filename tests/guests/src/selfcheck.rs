@@ -3,6 +3,8 @@
 //!
 //! Interrupts stay masked: what would be signalled can be read. That makes each step a plain statement.
 
+pub(crate) mod smp;
+
 use core::fmt::Debug;
 
 use crate::arch::{irq, selfcheck};

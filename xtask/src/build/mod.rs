@@ -104,9 +104,9 @@ pub(crate) fn test_guest(context: &Context, arch: &Arch) -> Result<PathBuf> {
 /// The package of the program that guests run in tests and benches.
 pub(crate) const TEST_GUESTS: &str = "test-guests";
 
-/// Whether that program has been written for this architecture: there is a link script.
+/// Whether that program has been written for this architecture.
 pub(crate) fn has_test_guest(context: &Context, arch: &Arch) -> bool {
-    context.root.join("tests/guests/link").join(format!("{}.ld", arch.name)).is_file()
+    context.root.join("tests/guests/src").join(arch.name).join("mod.rs").is_file()
 }
 
 /// Builds the program `binary` of a package, lays it out flat, and prints its sizes.

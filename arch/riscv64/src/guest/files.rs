@@ -218,6 +218,8 @@ impl OwnFile {
     }
 
     /// Takes one of the hart's files, if there is one for it. Says whether.
+    // Most virtual CPUs have none, and are to pass by quickly.
+    #[inline(never)]
     pub(super) fn take(&mut self, files: &Files, holder: *mut State, space: &GStage) -> bool {
         if self.number != 0 || self.highest > files.highest.get() {
             return false;
@@ -342,6 +344,7 @@ fn read(image: &mut FileImage, words: u64) {
 
 impl State {
     /// Takes a file of the CPU's, if it has one to put there; before it is put into the hardware.
+    #[inline(always)]
     pub(super) fn take_file(&mut self, cpu: &PerCpu, space: &GStage) {
         let holder: *mut Self = self;
         if let Some(own) = &mut self.file

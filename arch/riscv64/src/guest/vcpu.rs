@@ -34,9 +34,11 @@ pub(super) struct Due {
     pub(super) value: u64,
 }
 
-/// All there is of a virtual CPU.
+/// All there is of a virtual CPU, what each exit touches first: a short way from its beginning is the shortest in code.
+#[repr(C)]
 pub(crate) struct State {
     pub(super) gprs: Gprs,
+    pub(super) ties: Ties,
     /// What the guest is owed, to be paid at the next entry.
     pub(super) due: Option<Due>,
     /// What a floating-point register becomes at the next entry.
@@ -52,19 +54,18 @@ pub(crate) struct State {
     pub(super) step: Option<Step>,
     /// `hvip`: the wires that are up.
     pub(super) wires: u64,
-    /// The same for the port; here, since it is large and need not be made anew.
-    pub(super) held: Held,
     /// `hstatus`, without what traps change.
     pub(super) hstatus: u64,
     pub(super) vs: Supervisor,
     optional: Optional,
-    pub(super) units: Units,
     pub(super) tallies: Tallies,
     /// When the guest's timer rings, in ticks; where there is no Sstc, the firmware's, which we watch.
     pub(super) timer: u64,
     /// Its file of messages, if it has one.
     pub(super) file: Option<OwnFile>,
-    pub(super) ties: Ties,
+    /// The wires for the port; here, since it is large and need not be made anew.
+    pub(super) held: Held,
+    pub(super) units: Units,
 }
 
 impl fmt::Debug for State {
@@ -95,6 +96,7 @@ impl Resident for State {
         &cpu.loaded
     }
 
+    #[inline(always)]
     fn restore(&mut self, cpu: &PerCpu, space: &GStage, masked: &IrqsOff<Riscv64>) {
         space.load(self.ties.profile.index, cpu.common.id, masked);
         self.take_file(cpu, space);
@@ -123,6 +125,7 @@ impl Resident for State {
         cpu.loaded.rang.set(false);
     }
 
+    #[cold]
     fn save(&mut self, cpu: &PerCpu) {
         self.vs.save();
         self.optional.save();

@@ -6,11 +6,10 @@ use isa_gic::gicd::{self, irouter};
 use super::firmware;
 use super::mmio::{load32, load64, store32};
 use super::registers::{affinity, get};
-use crate::bench::{MANY, average, dawdle, each, figure};
+use crate::bench::{MANY, average, dawdle, each, figure, to_self};
 use crate::runtime::faults::attempt;
 use crate::runtime::machine::Machine;
-use crate::runtime::registers::{mask, unmask};
-use crate::runtime::{interrupts, timer};
+use crate::runtime::timer;
 
 pub(crate) fn calls(machine: &Machine) {
     let version = || match machine.parts.conduit {
@@ -43,20 +42,7 @@ pub(crate) fn registers(machine: &Machine) {
 pub(crate) fn interrupts(machine: &Machine) {
     let gic = machine.parts.gic;
     let own = affinity();
-    let sent = |index: u64| {
-        dawdle(index);
-        let before = interrupts::count();
-        let begun = timer::now();
-        gic.send(1, own);
-        while interrupts::count() == before {
-            core::hint::spin_loop();
-        }
-        let (_, entered) = interrupts::last();
-        entered - begun
-    };
-    unmask();
-    figure("SGI-to-self-send-to-receive", average(sent));
-    mask();
+    figure("SGI-to-self-send-to-receive", to_self(|| gic.send(1, own)));
     let whole = || {
         gic.send(1, own);
         let taken = gic.acknowledge();

@@ -9,7 +9,7 @@
 
 use core::arch::global_asm;
 
-/// Bytes of each CPU's stack, and how many CPUs have one (link/aarch64.ld).
+/// Bytes of each CPU's stack, and how many CPUs have one (image.ld).
 const STACK: usize = 16384;
 /// As many as there are stacks.
 pub(crate) const MAX_CPUS: usize = 8;
@@ -158,6 +158,12 @@ mmu_on:
     msr     sctlr_el1, x1
     isb
     ret
+
+    // Identity map: two entries of level 0, two tables of level 1.
+    .section .bss.tables, "aw", @nobits
+    .balign 4096
+__tables:
+    .skip   3 * 4096
 "#,
     main = sym crate::start,
     secondary = sym crate::runtime::cpus::secondary,

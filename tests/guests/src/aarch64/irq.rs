@@ -5,9 +5,11 @@ use crate::runtime::machine::machine;
 use crate::runtime::random::Random;
 
 /// The SGI by which other CPUs answer.
-pub(crate) const ANSWER: u32 = 7;
+const ANSWER: u32 = 7;
 /// The one by which they are called.
 const CALL: u32 = 1;
+/// The one by which all others are called.
+const CALL_ALL: u32 = 5;
 
 /// Starts the controller, with everything disabled, and this CPU's part.
 pub(crate) fn start() {
@@ -71,6 +73,20 @@ pub(crate) fn send(to: u64) {
 /// The same, in answer.
 pub(crate) fn answer(to: u64) {
     machine().parts.gic.send(ANSWER, to);
+}
+
+/// Interrupts all others.
+pub(crate) fn send_others() {
+    machine().parts.gic.send_others(CALL_ALL);
+}
+
+/// Takes what waits; says whether it was an answer.
+pub(crate) fn take_answer() -> bool {
+    take().is_some_and(|taken| {
+        let is_answer = taken.id() == ANSWER;
+        taken.end();
+        is_answer
+    })
 }
 
 /// Any SGI to anybody.

@@ -12,6 +12,15 @@ pub(crate) fn own_id() -> u64 {
     affinity()
 }
 
+/// What [`on`] and [`suspend`] say when all went well.
+pub(crate) const DONE: i32 = psci::Status::Success as i32;
+/// What [`on`] says of a CPU that is on.
+pub(crate) const ALREADY_ON: i32 = psci::Status::AlreadyOn as i32;
+/// A [`state`].
+pub(crate) const ON: i32 = psci::AffinityInfo::On as i32;
+/// A [`state`].
+pub(crate) const OFF: i32 = psci::AffinityInfo::Off as i32;
+
 /// Powers on a CPU with this argument; returns PSCI's status.
 pub(crate) fn on(id: u64, argument: u64) -> i32 {
     let entry = secondary_entry as unsafe extern "C" fn() as usize as u64;
@@ -23,9 +32,9 @@ pub(crate) fn off() {
     firmware::call(psci::CPU_OFF, [0; 3]);
 }
 
-/// Whether a CPU is off (DEN 0022F.b, 5.7).
-pub(crate) fn is_off(id: u64) -> bool {
-    firmware::status(psci::AFFINITY_INFO_64, [id, 0, 0]) == psci::AffinityInfo::Off as i32
+/// Whether a CPU is on or off, or why that is not known (DEN 0022F.b, 5.7).
+pub(crate) fn state(id: u64) -> i32 {
+    firmware::status(psci::AFFINITY_INFO_64, [id, 0, 0])
 }
 
 /// Waits for an interrupt, masked or not; returns PSCI's status.

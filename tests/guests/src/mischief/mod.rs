@@ -2,6 +2,7 @@
 //! or until `MISCHIEF name done`, behind which it powers off. None of it may matter to anybody else.
 
 mod devices;
+pub(crate) mod forged;
 mod interrupts;
 mod memory;
 mod power;

@@ -35,15 +35,15 @@ pub(super) fn hotplug() {
     for round in 1..=ROUNDS {
         for index in 1..machine().cpus().len() {
             let status = cpus::power_on(index);
-            if status != 0 {
+            if status != power::DONE {
                 say!("FAIL hotplug: round {round}: the order for CPU {index} says {status}");
             }
             let id = machine().cpus()[index];
-            while !power::is_off(id) {
+            while power::state(id) != power::OFF {
                 // Interrupts are masked: what is pending wakes it all the same.
                 timer::arm(timer::now() + ticks(50_000));
                 let status = power::suspend();
-                if status != 0 {
+                if status != power::DONE {
                     say!("FAIL hotplug: round {round}: the suspension says {status}");
                 }
             }

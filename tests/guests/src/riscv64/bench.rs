@@ -7,10 +7,8 @@ use super::firmware::ecall;
 use super::irq;
 use super::mmio::{load32, store32};
 use super::power::own_id;
-use crate::bench::{MANY, average, dawdle, each, figure};
-use crate::runtime::interrupts;
+use crate::bench::{MANY, each, figure, to_self};
 use crate::runtime::machine::Machine;
-use crate::runtime::registers::{mask, unmask};
 use crate::runtime::timer;
 
 pub(crate) fn calls(_machine: &Machine) {
@@ -34,18 +32,5 @@ pub(crate) fn registers(machine: &Machine) {
 
 pub(crate) fn interrupts(_machine: &Machine) {
     let own = own_id();
-    let sent = |index: u64| {
-        dawdle(index);
-        let before = interrupts::count();
-        let begun = timer::now();
-        irq::send(own);
-        while interrupts::count() == before {
-            core::hint::spin_loop();
-        }
-        let (_, entered) = interrupts::last();
-        entered - begun
-    };
-    unmask();
-    figure("IPI-to-self-send-to-receive", average(sent));
-    mask();
+    figure("IPI-to-self-send-to-receive", to_self(|| irq::send(own)));
 }

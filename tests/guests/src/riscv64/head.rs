@@ -7,7 +7,7 @@
 
 use core::arch::global_asm;
 
-/// Bytes of each CPU's stack, and how many CPUs have one (link/riscv64.ld).
+/// Bytes of each CPU's stack, and how many CPUs have one (image.ld).
 const STACK: usize = 16384;
 /// As many as there are stacks.
 pub(crate) const MAX_CPUS: usize = 8;

@@ -4,7 +4,7 @@ use isa_firmware::sbi::{Extension, ipi};
 
 use super::imsic::{self, FROM_CPU};
 use super::mischief::messages;
-use super::registers::{EXTERNAL, SOFTWARE, TIMER, clear_bits, get, set, set_bits};
+use super::registers::{EXTERNAL, SOFTWARE, TIMER, clear_bits, get, irq_waits, set, set_bits};
 use super::selfcheck::units;
 use super::{firmware, timer};
 use crate::runtime::machine::machine;
@@ -123,6 +123,18 @@ pub(crate) fn answer(to: u64) {
     if units::are_intact() {
         send(to);
     }
+}
+
+/// Interrupts all others, and this one.
+pub(crate) fn send_others() {
+    firmware::call(Extension::Ipi, ipi::SEND_IPI, [0, u64::MAX, 0, 0]);
+}
+
+/// Takes what waits of other CPUs; says whether it was anything.
+pub(crate) fn take_answer() -> bool {
+    let came = irq_waits();
+    forget();
+    came
 }
 
 /// All harts at once, one, or some that are not all there.

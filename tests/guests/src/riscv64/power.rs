@@ -2,7 +2,7 @@
 
 use core::arch::asm;
 
-use isa_firmware::sbi::{Extension, hsm};
+use isa_firmware::sbi::{Error, Extension, hsm};
 
 use super::firmware;
 use super::head::secondary_entry;
@@ -16,6 +16,15 @@ pub(crate) fn own_id() -> u64 {
     id
 }
 
+/// What [`on`] and [`suspend`] say when all went well.
+pub(crate) const DONE: i32 = 0;
+/// What [`on`] says of a hart that runs.
+pub(crate) const ALREADY_ON: i32 = Error::AlreadyAvailable as i32;
+/// A [`state`].
+pub(crate) const ON: i32 = hsm::State::Started as i32;
+/// A [`state`].
+pub(crate) const OFF: i32 = hsm::State::Stopped as i32;
+
 /// Starts a hart with this argument; returns SBI's error.
 pub(crate) fn on(id: u64, argument: u64) -> i32 {
     let entry = secondary_entry as unsafe extern "C" fn() as usize as u64;
@@ -27,9 +36,10 @@ pub(crate) fn off() {
     firmware::call(Extension::Hsm, hsm::HART_STOP, [0; 4]);
 }
 
-/// Whether a hart is stopped.
-pub(crate) fn is_off(id: u64) -> bool {
-    firmware::call(Extension::Hsm, hsm::HART_GET_STATUS, [id, 0, 0, 0]) == (0, hsm::State::Stopped as u64)
+/// Whether a hart runs or is stopped, or why that is not known.
+pub(crate) fn state(id: u64) -> i32 {
+    let (error, state) = firmware::call(Extension::Hsm, hsm::HART_GET_STATUS, [id, 0, 0, 0]);
+    if error == 0 { state as i32 } else { error as i32 }
 }
 
 /// Waits for an interrupt, masked or not; returns SBI's error.

@@ -4,10 +4,11 @@ use core::arch::global_asm;
 
 use isa_firmware::{psci, smccc, trng};
 
+use crate::mischief::forged;
+use crate::runtime::firmware;
 use crate::runtime::machine::machine;
 use crate::runtime::random::Random;
 use crate::runtime::registers::affinity;
-use crate::runtime::{faults, firmware, say, timer};
 
 global_asm!(".text", "park:", "wfi", "b park");
 
@@ -16,19 +17,12 @@ unsafe extern "C" {
     fn park();
 }
 
-/// Calls of `firmware`.
-const CALLS: u64 = 100_000;
-/// Calls of `cpus`.
-const FORGERIES: u64 = 20_000;
-
 /// Anything, by either instruction.
 pub(super) fn run() {
-    prepare();
-    let mut random = Random::new(100);
-    for index in 0..CALLS {
-        let function = function(&mut random);
+    forged::calls("firmware", 100, forged::ANY, |random| {
+        let function = function(random);
         if ends(function) {
-            continue;
+            return;
         }
         let x = [function.into(), random.number(), random.number(), random.number()];
         match random.below(16) {
@@ -37,26 +31,19 @@ pub(super) fn run() {
             2..=8 => firmware::smc(x),
             _ => firmware::hvc(x),
         };
-        progress("firmware", index);
-    }
+    });
 }
 
 /// CPUs that do not exist, are on already, or are to start where nothing is.
 pub(super) fn cpus() {
-    prepare();
-    let mut random = Random::new(200);
-    for index in 0..FORGERIES {
+    forged::calls("cpus", 200, forged::ABOUT_CPUS, |random| {
         let target = match random.below(4) {
             0 => random.of(machine().cpus()),
             1 => affinity(),
             2 => random.number(),
             _ => random.below(300) | random.below(3) << 8,
         };
-        let entry = match random.below(4) {
-            0 => park as unsafe extern "C" fn() as usize as u64,
-            1 => machine().uart,
-            _ => random.number(),
-        };
+        let entry = forged::entry(random, park);
         let calls = [
             (psci::CPU_ON_64, [target, entry, random.number()]),
             (psci::CPU_ON_32, [target, entry, random.number()]),
@@ -73,23 +60,7 @@ pub(super) fn cpus() {
         ];
         let (function, arguments) = random.of(&calls);
         firmware::call(function, arguments);
-        progress("cpus", index);
-    }
-}
-
-/// A timer interrupt waits all the time, masked: what is suspended wakes at once.
-fn prepare() {
-    faults::tolerate(true);
-    machine().parts.gic.start();
-    machine().parts.gic.start_cpu();
-    machine().parts.gic.enable(timer::VIRTUAL_ID);
-    timer::arm(0);
-}
-
-fn progress(name: &str, index: u64) {
-    if index % 10_000 == 9_999 {
-        say!("MISCHIEF {name}: {} calls, {} faults", index + 1, faults::count());
-    }
+    });
 }
 
 /// A function's number: of those that exist, near them, or any.

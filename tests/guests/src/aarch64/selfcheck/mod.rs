@@ -6,12 +6,11 @@ mod gic;
 mod identity;
 mod loopback;
 mod rtc;
-mod smp;
 mod time;
 
 use super::gic::Gic;
 use crate::runtime::machine::machine;
-use crate::selfcheck::Report;
+use crate::selfcheck::{Report, smp};
 
 /// The parts, in their order.
 pub(crate) const PARTS: &[fn(&mut Report)] = &[

@@ -10,14 +10,13 @@ mod files;
 mod isa;
 mod lent;
 mod plic;
-mod smp;
 mod time;
 mod translated;
 pub(crate) mod units;
 
 use super::{irq, timer};
 use crate::runtime::machine::machine;
-use crate::selfcheck::Report;
+use crate::selfcheck::{Report, smp};
 
 /// The parts, in their order.
 pub(crate) const PARTS: &[fn(&mut Report)] = &[
@@ -34,6 +33,7 @@ pub(crate) const PARTS: &[fn(&mut Report)] = &[
     devices::rtc,
     units::run,
     smp::run,
+    units::beside_others,
 ];
 
 /// Of the firmware alone.

@@ -15,6 +15,7 @@ use crate::runtime::machine::machine;
 use crate::runtime::registers::wfi;
 use crate::runtime::timer;
 use crate::selfcheck::Report;
+use crate::selfcheck::smp::{is_answered, others};
 
 const MILLISECOND: u64 = 1_000_000;
 
@@ -127,20 +128,21 @@ pub(super) fn run(report: &mut Report) {
 }
 
 /// While other CPUs of this guest, with registers of their own, take their turns on this one's processor.
-pub(super) fn beside_others(report: &mut Report, answered: impl Fn() -> bool) {
-    if !machine().parts.has_letter('d') {
+/// Each answers only while they are what it put there.
+pub(super) fn beside_others(report: &mut Report) {
+    if !machine().parts.has_letter('d') || others().is_empty() {
         return;
     }
     fill();
     let mut rounds = 0;
-    while rounds < 50 && answered() && are_intact() {
+    while rounds < 50 && others().all(is_answered) && are_intact() {
         rounds += 1;
     }
     report.equal("floating-point and vector registers stay each CPU's own", rounds, 50);
     // Off and on again in the CPU itself: the registers stay.
     // SAFETY: nobody uses the units meanwhile.
     unsafe { asm!("csrc sstatus, {}", in(reg) 3_u64 << 13 | 3 << 9) };
-    let answered = answered();
+    let answered = others().all(is_answered);
     set_bits!("sstatus", 1 << 13 | 1 << 9);
     report.check("also while they are switched off", answered && are_intact());
 }
