@@ -39,6 +39,8 @@ pub(super) struct Due {
 pub(crate) struct State {
     pub(super) gprs: Gprs,
     pub(super) ties: Ties,
+    /// No hardware rings the guest's timer: each entry looks at it.
+    timer_is_watched: bool,
     /// What the guest is owed, to be paid at the next entry.
     pub(super) due: Option<Due>,
     /// What a floating-point register becomes at the next entry.
@@ -288,6 +290,7 @@ impl GuestCpu for VirtualCpu {
     fn new(profile: GuestProfile, port: Arc<dyn GuestPort>) -> Option<Self> {
         Some(Self(Home::new(State {
             gprs: gprs(0),
+            timer_is_watched: !has_sstc(),
             due: None,
             new_float: None,
             far: 0,
@@ -347,7 +350,7 @@ impl GuestCpu for VirtualCpu {
             if state.owes() {
                 state.pay_all(cpu);
             }
-            if !has_sstc() {
+            if state.timer_is_watched {
                 state.look_at_timer();
             }
             // SAFETY: interrupts are masked, and the guest was just loaded.
