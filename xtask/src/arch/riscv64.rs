@@ -77,14 +77,14 @@ pub(super) const ARCH: Arch = Arch {
     // What an exit costs is held against what it takes on Arm: 1.3 times as many instructions as `cargo xtask bench`
     // counts there.
     limits: &[
-        ("hypercall get_spec_version", 176 * 13 / 10),
-        ("read of an emulated UART register", 285 * 13 / 10),
-        ("read of the PLIC", 281 * 13 / 10),
-        ("character on an emulated console", 630 * 13 / 10),
+        ("hypercall get_spec_version", 174 * 13 / 10),
+        ("read of an emulated UART register", 281 * 13 / 10),
+        ("read of the PLIC", 277 * 13 / 10),
+        ("character on an emulated console", 627 * 13 / 10),
         ("guest timer interrupt lateness", 416 * 13 / 10),
         ("wake from WFI", 416 * 13 / 10),
-        ("wake of a vCPU on another CPU", 756 * 13 / 10),
-        ("IPI between two running vCPUs", 776 * 13 / 10),
+        ("wake of a vCPU on another CPU", 750 * 13 / 10),
+        ("IPI between two running vCPUs", 770 * 13 / 10),
         ("switch between two guests", 1095 * 13 / 10),
         ("timer lateness with 1000 timers", 233 * 13 / 10),
         ("Linux boot beyond the native one", 10_000),
