@@ -1,6 +1,7 @@
 //! The advanced platform-level interrupt controller (AIA 1.0, chapter 4): its supervisors' domain. It interrupts harts
-//! directly, by their external interrupt; or where the harts have files of interrupts (`msi-parent`) by messages, whose
-//! identity is the source's number.
+//! directly, by their external interrupt; or where the harts have files of interrupts (`msi-parent`) by messages, one
+//! identity for each source. With several sockets there is one in each: directly it interrupts that socket's harts, by
+//! messages all.
 //!
 //! A level-sensitive source is silent from claim to deactivation: directly by being off, with messages since the next
 //! one is sent when the source is looked at again.
@@ -40,7 +41,13 @@ enum Way {
     /// By the delivery controls of the domain.
     Direct(Vec<Hart>),
     /// By messages.
-    Messages(Arc<Imsic>),
+    Messages {
+        imsic: Arc<Imsic>,
+        /// The identity of a source is this plus its number.
+        before: u32,
+        /// The highest source that has an identity.
+        highest: u32,
+    },
 }
 
 /// What is known of a source.
@@ -60,21 +67,22 @@ struct Started {
 
 fn start(node: &Node<'_>) -> Result<Running, Declined> {
     let phandle = super::phandle(node)?;
+    let sources = node.u32("riscv,num-sources")?.min(MAX_SOURCES - 1);
     let direct = !node.flag("msi-parent");
+    let mut irq = None;
     let way = if direct {
         // One that only machine mode hears of is the firmware's.
-        harts::own_line(node, SUPERVISOR_EXTERNAL)?;
+        irq = harts::external(node)?;
         Way::Direct(harts::of(node, SUPERVISOR_EXTERNAL)?)
     } else if imsic::is_parent_ours(node)? {
-        Way::Messages(imsic::parent(node)?)
+        Way::messages(imsic::parent(node)?, sources)
     } else {
         return Err(Declined::NotMine);
     };
-    let sources = node.u32("riscv,num-sources")?.min(MAX_SOURCES - 1);
     let registers = node.window(0)?;
     let needed = match &way {
         Way::Direct(harts) => size_direct(harts.iter().map(|hart| hart.place + 1).max().unwrap_or(0)),
-        Way::Messages(_) => isa_aia::aplic::SIZE_MSI,
+        Way::Messages { .. } => isa_aia::aplic::SIZE_MSI,
     };
     if registers.length() < needed {
         return Err(Declined::Broken(alloc::format!("property \"reg\": is shorter than {needed:#x} bytes")));
@@ -83,20 +91,11 @@ fn start(node: &Node<'_>) -> Result<Running, Declined> {
     chip.silence();
     chip.start_cpu(&IrqsOff::now()).map_err(Declined::Broken)?;
     chip.aim_here(&IrqsOff::now());
-    let domain = host_irq::publish(chip.clone(), phandle)?;
     let mut lines = Vec::new();
     if direct {
-        let claiming = chip.clone();
-        let irq = harts::own_line(node, SUPERVISOR_EXTERNAL)?;
-        let handler = move |masked: &IrqsOff, _| {
-            // What is left interrupts again.
-            if let Some(source) = claiming.claim(masked) {
-                domain.dispatch(masked, source);
-            }
-            Outcome::Done
-        };
-        lines.push(irq.on(node.name(), Box::new(handler))?);
+        lines.extend(harts::publish(node, irq, chip.clone(), phandle)?);
     } else {
+        let domain = host_irq::publish(chip.clone(), phandle)?;
         for source in 1..chip.lines.min(chip.highest() + 1) {
             let domain = domain.clone();
             let handler = move |masked: &IrqsOff, _| {
@@ -104,12 +103,20 @@ fn start(node: &Node<'_>) -> Result<Running, Declined> {
                 Outcome::Done
             };
             // The harts' own controllers are the root, whose numbers are the first ones.
-            let line = local::message(source);
+            let line = local::message(chip.identity(source));
             lines.push(Line::on(line, Trigger::EdgeRising, node.name(), Box::new(handler))?);
         }
     }
     chip.switch_on();
     Ok(Box::new(Started { _lines: lines, _chip: chip }))
+}
+
+impl Way {
+    /// By messages, with identities for as many of `sources` as there are left.
+    fn messages(imsic: Arc<Imsic>, sources: u32) -> Self {
+        let (before, highest) = imsic.reserve(sources);
+        Self::Messages { imsic, before, highest }
+    }
 }
 
 impl Aplic {
@@ -126,11 +133,19 @@ impl Aplic {
         self.registers.write32(register.offset(), value);
     }
 
-    /// The highest source whose number is an identity too.
+    /// The highest source that can interrupt anybody.
     fn highest(&self) -> u32 {
         match &self.way {
             Way::Direct(_) => u32::MAX - 1,
-            Way::Messages(imsic) => imsic.highest_of_devices(),
+            Way::Messages { highest, .. } => *highest,
+        }
+    }
+
+    /// The identity of a source, where there are messages.
+    fn identity(&self, source: u32) -> u32 {
+        match &self.way {
+            Way::Direct(_) => source,
+            Way::Messages { before, .. } => before + source,
         }
     }
 
@@ -146,7 +161,7 @@ impl Aplic {
     }
 
     fn switch_on(&self) {
-        let mode = if matches!(self.way, Way::Messages(_)) { domaincfg::DM } else { 0 };
+        let mode = if matches!(self.way, Way::Messages { .. }) { domaincfg::DM } else { 0 };
         self.write(Register::DomainCfg, domaincfg::IE | mode);
     }
 
@@ -154,7 +169,7 @@ impl Aplic {
     fn place(&self, hart: u64) -> Option<u32> {
         match &self.way {
             Way::Direct(harts) => harts.iter().find(|known| known.id == hart).map(|known| known.place),
-            Way::Messages(imsic) => imsic.place(hart),
+            Way::Messages { imsic, .. } => imsic.place(hart),
         }
     }
 
@@ -176,7 +191,7 @@ impl Aplic {
         let place = source.hart.load(Ordering::Relaxed);
         let how = match &self.way {
             Way::Direct(_) => PRIORITY,
-            Way::Messages(_) => number & target::IDENTITY,
+            Way::Messages { .. } => self.identity(number) & target::IDENTITY,
         };
         self.write(Register::Target(number), (place & target::HART) << target::HART_SHIFT | how);
     }
@@ -229,7 +244,7 @@ impl Chip for Aplic {
                 }
             }
             // Does nothing where the wire fell (4.9.2).
-            Way::Messages(_) => self.write(Register::SetIpNumLe, number),
+            Way::Messages { .. } => self.write(Register::SetIpNumLe, number),
         }
     }
 
@@ -268,18 +283,21 @@ impl Chip for Aplic {
         }
     }
 
+    fn reaches(&self, cpu: CpuId) -> bool {
+        Machine::hardware_id_of(cpu).is_some_and(|hart| self.place(hart).is_some())
+    }
+
+    /// Where delivery is direct, one of another socket has a controller of its own.
     fn start_cpu(&self, masked: &IrqsOff) -> Result<(), String> {
-        let hart = Machine::hardware_id(masked);
-        let Some(place) = self.place(hart) else {
-            return Err(alloc::format!("{}: hart {hart} is none of those that it interrupts", self.name));
-        };
         match &self.way {
             Way::Direct(_) => {
-                self.write(Register::IForce(place), 0);
-                self.write(Register::IThreshold(place), 0);
-                self.write(Register::IDelivery(place), 1);
+                if let Some(place) = self.place(Machine::hardware_id(masked)) {
+                    self.write(Register::IForce(place), 0);
+                    self.write(Register::IThreshold(place), 0);
+                    self.write(Register::IDelivery(place), 1);
+                }
             }
-            Way::Messages(imsic) => imsic.start_cpu(masked)?,
+            Way::Messages { imsic, .. } => imsic.start_cpu(masked)?,
         }
         Ok(())
     }
@@ -333,7 +351,7 @@ mod tests {
     fn a_source_sends_its_number_and_is_looked_at_again_when_it_is_over() {
         let registers = Registers::new(0x8000);
         let imsic = Arc::new(Imsic::new(vec![own()], 63, Layout::for_harts(1), vec![]));
-        let chip = Aplic::new("aplic".into(), registers.window(), 97, Way::Messages(imsic));
+        let chip = Aplic::new("aplic".into(), registers.window(), 97, Way::messages(imsic, 96));
         chip.set_affinity(10, CpuId(0));
         for source in &chip.sources {
             source.hart.store(1, Ordering::Relaxed);
@@ -352,5 +370,33 @@ mod tests {
             "it is the identity by which CPUs interrupt each other"
         );
         assert_eq!(chip.translate(&[62, 1]), Ok((62, Trigger::EdgeRising)));
+    }
+
+    #[test]
+    fn the_sources_of_two_controllers_have_identities_of_their_own() {
+        let registers = Registers::new(0x8000);
+        let imsic = Arc::new(Imsic::new(vec![own()], 255, Layout::for_harts(1), vec![]));
+        let chip = || {
+            let window = Registers::new(0x8000).window();
+            Aplic::new("aplic".into(), window, 97, Way::messages(imsic.clone(), 96))
+        };
+        let (first, second, third) = (chip(), chip(), chip());
+        assert_eq!([&first, &second, &third].map(|chip| chip.identity(1)), [1, 97, 193]);
+        assert_eq!(second.translate(&[96, 4]), Ok((96, Trigger::LevelHigh)));
+        assert_eq!(third.translate(&[63, 4]), Err(BadSpecifier), "254 are there for devices");
+        let chip = Aplic::new("aplic".into(), registers.window(), 97, Way::messages(imsic, 0));
+        assert_eq!(chip.highest(), 0);
+        assert_eq!(second.identity(10), 106);
+    }
+
+    #[test]
+    fn a_hart_of_another_socket_is_left_alone() {
+        let registers = Registers::new(0x8000);
+        let other = Hart { id: own().id + 1, place: 0 };
+        let chip = Aplic::new("aplic".into(), registers.window(), 97, Way::Direct(vec![other]));
+        let masked = IrqsOff::now();
+        assert_eq!(chip.start_cpu(&masked), Ok(()));
+        assert_eq!(registers.writes(), []);
+        assert_eq!(chip.claim(&masked), None);
     }
 }

@@ -9,13 +9,13 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use addr::Hpa;
+use addr::{Hpa, Span};
 use arch::{IrqsOff, LocalIrqs, Machine, Virt, VirtualInterface};
-use atomic::Arc;
+use atomic::{Arc, AtomicU32, Ordering};
 use host_irq::{Line, Outcome, Trigger};
 use host_mmio::Window;
 use host_sync::Spin;
-use isa_aia::imsic::{Layout, MAX_IDENTITIES};
+use isa_aia::imsic::{FILE_SIZE, Layout, MAX_IDENTITIES};
 use isa_rv::{cause, local};
 
 use super::harts::{self, Hart};
@@ -35,6 +35,8 @@ pub(super) struct Imsic {
     layout: Layout,
     /// The highest identity in files for guests; 0 when there are none.
     highest_of_guests: u32,
+    /// The highest identity that some controller has for its sources.
+    reserved: AtomicU32,
 }
 
 /// By the phandle of the node: for those whose `msi-parent` it is.
@@ -70,7 +72,10 @@ fn start(node: &Node<'_>) -> Result<Running, Declined> {
     if !layout.is_possible() {
         return Err(Declined::broken("properties \"riscv,…-index-bits\" overlap"));
     }
-    let windows = (0..node.reg()?.len()).map(|index| node.window(index)).collect::<Result<_, _>>()?;
+    let windows: Vec<Window> =
+        (0..node.reg()?.len()).map(|index| node.window(index)).collect::<Result<_, _>>()?;
+    let ranges: Vec<Span<Hpa>> = windows.iter().map(Window::span).collect();
+    let harts = places(harts, layout, &ranges);
     let highest_of_guests = guests(node, layout, highest)?;
     let line = (highest_of_guests != 0).then(|| {
         let handler = |masked: &IrqsOff, _| {
@@ -90,6 +95,24 @@ impl Drop for Started {
     fn drop(&mut self) {
         FOUND.lock().retain(|(phandle, _)| *phandle != self.phandle);
     }
+}
+
+/// The harts with the places of their files. Those follow each other through all ranges of registers, one for each group
+/// of harts; and a group need not be full.
+fn places(harts: Vec<Hart>, layout: Layout, ranges: &[Span<Hpa>]) -> Vec<Hart> {
+    let base = ranges.iter().map(|range| range.base().get()).min().unwrap_or(0);
+    let place = |hart: Hart| {
+        let mut offset = u64::from(hart.place) * (FILE_SIZE << layout.guest_bits);
+        for range in ranges {
+            if offset < range.length() {
+                let (place, _) = layout.place(range.base().get() - base + offset);
+                return Some(Hart { place, ..hart });
+            }
+            offset -= range.length();
+        }
+        None
+    };
+    harts.into_iter().filter_map(place).collect()
 }
 
 /// The highest identity in the files for guests that the node tells of; 0 if there are none.
@@ -120,7 +143,7 @@ pub(super) fn is_parent_ours(node: &Node<'_>) -> Result<bool, Declined> {
 
 impl Imsic {
     pub(super) const fn new(harts: Vec<Hart>, highest: u32, layout: Layout, windows: Vec<Window>) -> Self {
-        Self { harts, highest, windows, layout, highest_of_guests: 0 }
+        Self { harts, highest, windows, layout, highest_of_guests: 0, reserved: AtomicU32::new(0) }
     }
 
     /// The asking CPU takes messages: every identity, since none is sent that nobody asked for.
@@ -171,6 +194,16 @@ impl Imsic {
         self.highest - 1
     }
 
+    /// Gives a controller identities for its sources, from 1 on: what comes before the first one's, and for how many
+    /// there is one.
+    pub(super) fn reserve(&self, sources: u32) -> (u32, u32) {
+        let most = self.highest_of_devices();
+        let after = |before: u32| before.saturating_add(sources).min(most);
+        let update = |before| Some(after(before));
+        let before = self.reserved.fetch_update(Ordering::Relaxed, Ordering::Relaxed, update).unwrap_or(most);
+        (before, after(before) - before)
+    }
+
     /// The place of a hart among the files.
     pub(super) fn place(&self, hart: u64) -> Option<u32> {
         self.harts.iter().find(|known| known.id == hart).map(|known| known.place)
@@ -197,5 +230,14 @@ mod tests {
         assert_eq!([page(4), page(2)], [Some(0), Some(0x4000)]);
         assert_eq!([page(3), page(1)], [None, None], "one is outside of the registers, one has none");
         assert_eq!(imsic.highest_of_devices(), 254);
+    }
+
+    #[test]
+    fn a_group_of_harts_need_not_be_full() {
+        let ranges = [0x2800_0000, 0x2900_0000].map(|base| Span::<Hpa>::new(Hpa::new(base), 0x3000).unwrap());
+        let harts = (0..7).map(|place| Hart { id: 10 + u64::from(place), place }).collect();
+        let layout = Layout { guest_bits: 0, hart_bits: 2, group_bits: 1, group_shift: 24 };
+        let found: Vec<u32> = places(harts, layout, &ranges).iter().map(|hart| hart.place).collect();
+        assert_eq!(found, [0, 1, 2, 4, 5, 6], "the last one has no file");
     }
 }

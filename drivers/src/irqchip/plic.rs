@@ -1,6 +1,8 @@
 //! The platform-level interrupt controller (riscv-plic-spec, version 1.0.0): below the harts' own controllers, by the
 //! external interrupt of each.
 //!
+//! With several sockets there is one in each, for the socket's harts and devices.
+//!
 //! A source interrupts one hart, that of its affinity. Between claim and completion it stays silent, so that "kept" is
 //! "not completed yet".
 
@@ -10,7 +12,7 @@ use alloc::vec::Vec;
 
 use arch::{Cpu, CpuId, IrqsOff, LocalIrqs, MAX_CPUS, Machine};
 use atomic::{Arc, AtomicU32, Ordering};
-use host_irq::{BadSpecifier, Chip, Line, Outcome, Trigger};
+use host_irq::{BadSpecifier, Chip, Line, Trigger};
 use host_mmio::Window;
 use host_sync::{IrqOff, Rank, Spin};
 use isa_plic::{MAX_SOURCES, Register, SUPERVISOR_EXTERNAL, size};
@@ -49,12 +51,12 @@ const NO_CONTEXT: u32 = u32::MAX;
 
 struct Started {
     _chip: Arc<Plic>,
-    _line: Line,
+    _line: Option<Line>,
 }
 
 fn start(node: &Node<'_>) -> Result<Running, Declined> {
     let phandle = super::phandle(node)?;
-    let irq = harts::own_line(node, SUPERVISOR_EXTERNAL)?;
+    let irq = harts::external(node)?;
     let sources = node.u32("riscv,ndev")?.min(MAX_SOURCES - 1);
     let harts = harts::of(node, SUPERVISOR_EXTERNAL)?;
     let last = harts.iter().map(|hart| hart.place).max().unwrap_or(0);
@@ -66,18 +68,7 @@ fn start(node: &Node<'_>) -> Result<Running, Declined> {
     chip.silence();
     chip.start_cpu(&IrqsOff::now()).map_err(Declined::Broken)?;
     chip.aim_here(&IrqsOff::now());
-    let domain = host_irq::publish(chip.clone(), phandle)?;
-    let (claiming, domain) = (chip.clone(), domain);
-    let line = irq.on(
-        node.name(),
-        Box::new(move |masked, _| {
-            // What is left interrupts again.
-            if let Some(source) = claiming.claim(masked) {
-                domain.dispatch(masked, source);
-            }
-            Outcome::Done
-        }),
-    )?;
+    let line = harts::publish(node, irq, chip.clone(), phandle)?;
     Ok(Box::new(Started { _chip: chip, _line: line }))
 }
 
@@ -211,14 +202,18 @@ impl Chip for Plic {
         }
     }
 
+    fn reaches(&self, cpu: CpuId) -> bool {
+        self.context(cpu).is_some()
+    }
+
+    /// One of another socket has a controller of its own.
     fn start_cpu(&self, masked: &IrqsOff) -> Result<(), String> {
         let (cpu, id) = (Machine::id(masked), Machine::hardware_id(masked));
         let hart = self.harts.iter().find(|hart| hart.id == id);
-        let (Some(hart), Some(place)) = (hart, self.contexts.get(cpu.0 as usize)) else {
-            return Err(alloc::format!("{}: property \"interrupts-extended\" has no hart {id}", self.name));
-        };
-        place.store(hart.place, Ordering::Relaxed);
-        self.write(Register::Threshold(hart.place), 0);
+        if let (Some(hart), Some(place)) = (hart, self.contexts.get(cpu.0 as usize)) {
+            place.store(hart.place, Ordering::Relaxed);
+            self.write(Register::Threshold(hart.place), 0);
+        }
         Ok(())
     }
 
@@ -284,6 +279,22 @@ mod tests {
         assert_eq!(registers.get(Register::Enable(3, 0).offset()), 1 << 5);
         chip.disable(5);
         assert_eq!(registers.get(Register::Enable(3, 0).offset()), 0);
+    }
+
+    #[test]
+    fn a_hart_of_another_socket_is_left_alone() {
+        let registers = Registers::new(size(4));
+        let own = Machine::hardware_id(&IrqsOff::now());
+        let harts = vec![Hart { id: own + 1, place: 1 }, Hart { id: own + 2, place: 3 }];
+        let chip = Plic::new("plic".into(), registers.window(), 41, harts);
+        let masked = IrqsOff::now();
+        assert_eq!(chip.start_cpu(&masked), Ok(()));
+        chip.aim_here(&masked);
+        assert_eq!(registers.writes(), []);
+        assert!(!chip.reaches(Machine::id(&masked)));
+        assert_eq!(chip.claim(&masked), None);
+        chip.set_affinity(5, Machine::id(&masked));
+        assert_eq!(chip.target(5), Some(1));
     }
 
     #[test]

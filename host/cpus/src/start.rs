@@ -3,6 +3,7 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use arch::{Clock, Cpu, CpuId, CpuStart, IrqsOff, LocalIrqs, Machine, Nanos, Processors, Virt};
 use atomic::{Arc, AtomicU64, Ordering};
@@ -152,7 +153,8 @@ fn last_step(masked: &IrqsOff) -> ! {
 /// Takes a CPU down: its threads, timers and interrupts go to others.
 ///
 /// # Errors
-/// There is no such CPU, it is not online or the last one that is, or a thread does not leave it. Then it goes on.
+/// There is no such CPU, it is not online or the last one that is, an interrupt has nowhere else to come, or a thread
+/// does not leave it. Then it goes on.
 pub fn offline(cpu: CpuId) -> Result<(), CpuError> {
     let _one = CHANGING.lock();
     let hardware_id = find(cpu)?;
@@ -166,9 +168,9 @@ pub fn offline(cpu: CpuId) -> Result<(), CpuError> {
         .filter(|method| method.can_stop())
         .ok_or_else(|| failed("its enable-method cannot stop it so that it could come back".to_string()))?;
     processors::set_last_step(last_step);
-    let heir = host_thread::online().iter().find(|other| *other != cpu);
-    if let Some(heir) = heir {
-        host_irq::leave_cpu(cpu, heir);
+    let heirs: Vec<CpuId> = host_thread::online().iter().filter(|other| *other != cpu).collect();
+    if !heirs.is_empty() {
+        host_irq::leave_cpu(cpu, &heirs).map_err(|why| failed(why.to_string()))?;
     }
     let astray = processors::stop(cpu).map_err(|why| failed(why.to_string()))?;
     for name in astray {

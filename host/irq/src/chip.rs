@@ -89,6 +89,10 @@ pub trait Chip: Send + Sync {
     fn set_priority(&self, _irq: u32, _priority: u8) {}
     /// Says which CPU it goes to.
     fn set_affinity(&self, _irq: u32, _cpu: CpuId) {}
+    /// Whether it can interrupt this CPU, which is up: where there are several controllers, each may know some only.
+    fn reaches(&self, _cpu: CpuId) -> bool {
+        true
+    }
     /// Whether each CPU has this line for itself.
     fn is_per_cpu(&self, _irq: u32) -> bool {
         false

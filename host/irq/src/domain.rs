@@ -9,7 +9,7 @@ use host_sync::{IrqOff, MAX_CPUS, Once, Spin};
 
 use crate::LineError;
 use crate::chip::{Chip, Outcome, Trigger};
-use crate::slot::Slot;
+use crate::slot::{NOBODY, Slot};
 
 /// A published chip.
 pub struct Domain {
@@ -29,7 +29,12 @@ static ALL: Spin<Vec<Arc<Domain>>, IrqOff> = Spin::new(Vec::new());
 /// Publishes a controller, under the phandle of its node. The first one is the root; the handler of a
 /// cascaded one calls [`Domain::dispatch`] for each interrupt that it claimed itself.
 pub fn publish(chip: Arc<dyn Chip>, node: u32) -> Result<Arc<Domain>, LineError> {
-    let slots = (0..chip.lines()).map(|_| Slot::default()).collect();
+    let slots: Box<[Slot]> = (0..chip.lines()).map(|_| Slot::default()).collect();
+    if !chip.reaches(Machine::id(&IrqsOff::now())) {
+        for slot in &slots {
+            slot.affinity.store(NOBODY, Ordering::Relaxed);
+        }
+    }
     let mut all = ALL.lock();
     if all.iter().any(|domain| domain.node == node) {
         return Err(LineError::PublishedTwice(node));
@@ -63,6 +68,7 @@ pub fn start_cpu(masked: &IrqsOff) -> Result<(), String> {
     for domain in domains {
         domain.chip.start_cpu(masked)?;
         domain.count_here(masked);
+        domain.take_up(Machine::id(masked));
         for (own, slot) in (0..).zip(&domain.slots) {
             if slot.enabled.load(Ordering::Relaxed) && domain.chip.is_per_cpu(own) {
                 if let Some(trigger) = slot.owner.read_masked(masked, |owner| owner.map(|it| it.trigger)) {
@@ -86,26 +92,43 @@ pub fn stop_cpu(masked: &IrqsOff) {
 /// Sends interrupt `irq` (a number over all chips) to `cpu`, which is online.
 ///
 /// # Errors
-/// There is no such interrupt, or each CPU has it for itself.
+/// There is no such interrupt, each CPU has it for itself, or its controller does not reach that one.
 pub fn set_affinity(irq: u32, cpu: CpuId) -> Result<(), LineError> {
     let (domain, own) = find(irq)?;
     if domain.chip.is_per_cpu(own) {
         return Err(LineError::PerCpu(irq));
     }
+    if !domain.chip.reaches(cpu) {
+        return Err(LineError::OutOfReach(irq, cpu));
+    }
     domain.send_to(own, cpu);
     Ok(())
 }
 
-/// `cpu` stops: what goes to it goes to `heir` from now on.
-pub fn leave_cpu(cpu: CpuId, heir: CpuId) {
+/// `cpu` stops: what goes to it goes to one of `heirs` from now on, to the first that the controller reaches.
+///
+/// # Errors
+/// Somebody has an interrupt whose controller reaches none of them; nothing has changed then.
+pub fn leave_cpu(cpu: CpuId, heirs: &[CpuId]) -> Result<(), LineError> {
     let domains = ALL.lock().clone();
-    for domain in domains {
-        for (own, slot) in (0..).zip(&domain.slots) {
-            if slot.affinity.load(Ordering::Relaxed) == cpu.0 && !domain.chip.is_per_cpu(own) {
-                domain.send_to(own, heir);
+    let heir = |domain: &Domain| heirs.iter().copied().find(|heir| domain.chip.reaches(*heir));
+    for domain in domains.iter().filter(|domain| heir(domain).is_none()) {
+        for (own, slot) in domain.lines_to(cpu) {
+            if let Some(owner) = slot.owner.read(|owner| owner.map(|owner| owner.name.clone())) {
+                return Err(LineError::NoHeir(domain.line(own), owner));
             }
         }
     }
+    for domain in domains {
+        let heir = heir(&domain);
+        for (own, slot) in domain.lines_to(cpu) {
+            match heir {
+                Some(heir) => domain.send_to(own, heir),
+                None => slot.affinity.store(NOBODY, Ordering::Relaxed),
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The line by which CPUs interrupt each other, over all chips; `None` when the hardware has none.
@@ -141,7 +164,7 @@ pub struct LineStats {
     pub trigger: Option<Trigger>,
     /// Whether it may come.
     pub enabled: bool,
-    /// The CPU that it goes to; `None` when each has it for itself.
+    /// The CPU that it goes to; `None` when each has it for itself, or none is up to which it could go.
     pub affinity: Option<CpuId>,
 }
 
@@ -178,7 +201,9 @@ pub fn stats() -> Vec<LineStats> {
                 trigger,
                 enabled: slot.enabled.load(Ordering::Relaxed),
                 affinity: (!domain.chip.is_per_cpu(own))
-                    .then(|| CpuId(slot.affinity.load(Ordering::Relaxed))),
+                    .then(|| slot.affinity.load(Ordering::Relaxed))
+                    .filter(|cpu| *cpu != NOBODY)
+                    .map(CpuId),
             });
         }
     }
@@ -253,6 +278,21 @@ impl Domain {
         self.chip.set_affinity(own, cpu);
         if let Some(slot) = self.slot(own) {
             slot.affinity.store(cpu.0, Ordering::Relaxed);
+        }
+    }
+
+    /// The lines that go to one CPU, by the chip's own numbers.
+    fn lines_to(&self, cpu: CpuId) -> impl Iterator<Item = (u32, &Slot)> {
+        let there = move |slot: &Slot| slot.affinity.load(Ordering::Relaxed) == cpu.0;
+        (0..).zip(&self.slots).filter(move |(own, slot)| there(slot) && !self.chip.is_per_cpu(*own))
+    }
+
+    /// `cpu` is up: what nobody could get goes to it, if the chip reaches it.
+    fn take_up(&self, cpu: CpuId) {
+        if self.chip.reaches(cpu) {
+            for (own, _) in self.lines_to(CpuId(NOBODY)) {
+                self.send_to(own, cpu);
+            }
         }
     }
 

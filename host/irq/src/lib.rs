@@ -24,7 +24,7 @@ mod slot;
 use core::fmt;
 
 use alloc::string::String;
-use arch::{Clock, IrqsOff, Machine};
+use arch::{Clock, CpuId, IrqsOff, Machine};
 use host_sync::{Aside, Once};
 
 pub use chip::{BadSpecifier, Chip, Outcome, Trigger};
@@ -46,6 +46,10 @@ pub enum LineError {
     Taken(String),
     /// Each CPU has it for itself.
     PerCpu(u32),
+    /// The controller of this line does not interrupt this CPU.
+    OutOfReach(u32, CpuId),
+    /// The controller of this line, which has that owner, interrupts no other CPU that is online.
+    NoHeir(u32, String),
     /// The specifier's cells say nothing that this controller understands.
     BadSpecifier,
     /// A controller with this phandle was published already.
@@ -59,6 +63,15 @@ impl fmt::Display for LineError {
             Self::NoSuchLine(irq) => write!(f, "there is no interrupt {irq}"),
             Self::Taken(name) => write!(f, "the interrupt is taken by {name}"),
             Self::PerCpu(irq) => write!(f, "each CPU has interrupt {irq} for itself"),
+            Self::OutOfReach(irq, cpu) => {
+                write!(f, "interrupt {irq} cannot go to {cpu}: its controller does not reach {cpu}")
+            }
+            Self::NoHeir(irq, owner) => {
+                write!(
+                    f,
+                    "interrupt {irq} of {owner} comes there: its controller reaches no other CPU that is online"
+                )
+            }
             Self::BadSpecifier => f.write_str("its interrupt controller does not understand the specifier"),
             Self::PublishedTwice(node) => write!(f, "interrupt controller {node} was published already"),
         }

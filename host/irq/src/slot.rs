@@ -8,6 +8,9 @@ use host_sync::Swap;
 use crate::chip::{Outcome, Trigger};
 use crate::line::Handler;
 
+/// In place of a CPU: none that the controller reaches is up. The first one that comes is the one.
+pub(crate) const NOBODY: u32 = u32::MAX;
+
 /// Who has a line.
 pub(crate) struct Owner {
     pub(crate) handler: Handler,
@@ -23,7 +26,8 @@ pub(crate) struct Slot {
     pub(crate) kept: AtomicBool,
     /// Whether it may come.
     pub(crate) enabled: AtomicBool,
-    /// The CPU that it goes to, where that can be chosen; the boot CPU at first.
+    /// The CPU that it goes to, where that can be chosen: the boot CPU at first, if its controller reaches that one;
+    /// or [`NOBODY`].
     pub(crate) affinity: AtomicU32,
 }
 

@@ -4,6 +4,7 @@ use anyhow::{Result, ensure};
 
 use super::linux::attach;
 use super::mischief::{selfcheck, selfcheck_machine};
+use super::smp::two_sockets;
 use super::{BOOT, SHELL, Scenario, shell};
 use crate::test::console::Console;
 
@@ -37,6 +38,16 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             machine.guests.tree = "virt64-imsic".into();
             machine.guests.cpus = 4;
             machine.cpus = Some(4);
+        },
+        script: files,
+    },
+    Scenario {
+        name: "files-in-two-groups",
+        about: "the same with two sockets, whose files are two groups: CPUs move from one to the other and back",
+        boards: &["qemu-riscv64-imsic"],
+        machine: |machine| {
+            two_sockets(machine, 2);
+            machine.guests.tree = "virt64-imsic".into();
         },
         script: files,
     },

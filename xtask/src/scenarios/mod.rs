@@ -77,6 +77,8 @@ const THERE_ALONE: &[&str] = &[
     "messages-on-the-move",
     "no-interrupt-files",
     "selfcheck-with-imsic",
+    "files-in-two-groups",
+    "two-groups",
     "two-sockets",
 ];
 

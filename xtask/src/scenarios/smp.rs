@@ -4,6 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use super::{BOOT, LINUX, LINUX_UP, SHELL, Scenario, shell};
 use crate::build::Profile;
+use crate::machine::Machine;
 use crate::test::console::Console;
 
 pub(super) const SCENARIOS: &[Scenario] = &[
@@ -60,22 +61,25 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "two-sockets",
-        about: "four harts and the memory in two sockets, whose interrupt files are two groups; a guest with four",
-        boards: &["qemu-riscv64-imsic"],
-        machine: |machine| {
-            machine.cpus = Some(4);
-            machine.guests.cpus = 4;
-            machine.memory = Some(1024);
-            for (socket, cpus) in ["0-1", "2-3"].into_iter().enumerate() {
-                machine.words.extend([
-                    "-object".to_owned(),
-                    format!("memory-backend-ram,id=bank{socket},size=512M"),
-                    "-numa".to_owned(),
-                    format!("node,nodeid={socket},memdev=bank{socket},cpus={cpus}"),
-                ]);
-            }
+        about: "harts, memory and interrupt controllers in two sockets; interrupts stay where they can come",
+        boards: &["qemu-riscv64-virt", "qemu-riscv64-aplic"],
+        machine: |machine| two_sockets(machine, 2),
+        script: |console| {
+            as_many(console, 4)?;
+            own_controllers(console)
         },
-        script: |console| as_many(console, 4),
+    },
+    Scenario {
+        name: "two-groups",
+        about: "two sockets with three harts each, whose interrupt files are two groups; a guest with four",
+        boards: &["qemu-riscv64-imsic"],
+        machine: |machine| two_sockets(machine, 3),
+        script: |console| {
+            as_many_of(console, 6, 4)?;
+            let irq = uart(console)?;
+            console.check(&format!("host irq set_affinity {irq} 4"), "goes to CPU4")?;
+            console.check("host info", "Total Online CPUs        : 6").map(drop)
+        },
     },
     Scenario {
         name: "thirty-two-cpus",
@@ -199,11 +203,61 @@ fn two_cpus(console: &mut Console) -> Result<()> {
 }
 
 /// `count` CPUs of the host, and of a Linux.
+/// Two sockets with so many harts each, and as many banks of memory.
+pub(super) fn two_sockets(machine: &mut Machine, harts: u32) {
+    machine.cpus = Some(2 * harts);
+    machine.guests.cpus = 4;
+    machine.memory = Some(1024);
+    for socket in 0..2 {
+        let (first, last) = (socket * harts, socket * harts + harts - 1);
+        machine.words.extend([
+            "-object".to_owned(),
+            format!("memory-backend-ram,id=bank{socket},size=512M"),
+            "-numa".to_owned(),
+            format!("node,nodeid={socket},memdev=bank{socket},cpus={first}-{last}"),
+        ]);
+    }
+}
+
+/// The number of the UART's interrupt.
+fn uart(console: &mut Console) -> Result<u32> {
+    let table = console.command("host irq stats")?;
+    let row = table.lines().find(|row| row.contains("serial@")).context("the UART has no interrupt")?;
+    Ok(row.split_whitespace().next().context("an empty row")?.parse()?)
+}
+
+/// Each socket has a controller: the UART's interrupt comes to the harts of its own, and follows them.
+fn own_controllers(console: &mut Console) -> Result<()> {
+    let irq = uart(console)?;
+    console.check(&format!("host irq set_affinity {irq} 2"), "its controller does not reach CPU2")?;
+    console.check(&format!("host irq set_affinity {irq} 1"), "goes to CPU1")?;
+    let order = |console: &mut Console, order: &str, cpu: u32, wanted: &str| {
+        console.slow_command(&format!("host cpu {order} {cpu}"), 60)?;
+        console.check("host cpu info", &format!("CPU{cpu} State               : {wanted}")).map(drop)
+    };
+    order(console, "offline", 1, "offline")?;
+    console.check("host cpu offline 0", "its controller reaches no other CPU that is online")?;
+    // The terminal is still heard, wherever its interrupt goes.
+    order(console, "online", 1, "online")?;
+    order(console, "offline", 0, "offline")?;
+    for (what, wanted) in [("offline", "offline"), ("online", "online")] {
+        order(console, what, 2, wanted)?;
+        order(console, what, 3, wanted)?;
+    }
+    order(console, "online", 0, "online")?;
+    console.check("host info", "Total Online CPUs        : 4").map(drop)
+}
+
 fn as_many(console: &mut Console, count: u32) -> Result<()> {
+    as_many_of(console, count, count)
+}
+
+/// The host has so many CPUs, and its guest as many as it is to have.
+fn as_many_of(console: &mut Console, host: u32, count: u32) -> Result<()> {
     console.prompt(BOOT)?;
-    console.check("host info", &format!("Total Online CPUs        : {count}"))?;
+    console.check("host info", &format!("Total Online CPUs        : {host}"))?;
     let answers = console.command("host cpu poke")?;
-    ensure!(answers.matches("Done").count() == count as usize, "not all answer:\n{answers}");
+    ensure!(answers.matches("Done").count() == host as usize, "not all answer:\n{answers}");
     console.attach("guest0/uart0")?;
     console.expect(&format!("{count} CPU"), 3 * LINUX)?;
     console.expect(SHELL, LINUX)?;
