@@ -8,7 +8,8 @@ use isa_rv::{Gpr, cause};
 
 use super::state;
 use super::vcpu::{Due, State};
-use crate::csr::{attempt, get, hstatus, set_bits};
+use crate::cpu::PerCpu;
+use crate::csr::{attempt, get, hstatus, set_bits, sstatus};
 
 /// In a note: the access is one of a CSR, whose rest is in [`State::step`].
 const CSR: u32 = 1 << 31;
@@ -59,7 +60,7 @@ pub(super) struct Step {
 
 /// A load or store that the guest's memory map has nothing for.
 #[inline(always)]
-pub(super) fn memory(state: &mut State, is_store: bool) -> Option<Exit> {
+pub(super) fn memory(state: &mut State, cpu: &PerCpu, is_store: bool) -> Option<Exit> {
     let (value, mut htinst) = (get!("stval"), get!("htinst"));
     if cfg!(debug_assertions) && ldst::transformed(htinst).is_some() {
         // A hart may always say nothing, and few that can be emulated do: debug builds act as on one.
@@ -82,12 +83,12 @@ pub(super) fn memory(state: &mut State, is_store: bool) -> Option<Exit> {
             return Some(Exit::Write(Write { place, width, value, note: word }));
         }
     }
-    any_other(state, is_store, htinst, at)
+    any_other(state, cpu, is_store, htinst, at)
 }
 
 /// Floating-point registers, what must be fetched, and what is refused.
 #[cold]
-fn any_other(state: &mut State, is_store: bool, htinst: u64, at: u64) -> Option<Exit> {
+fn any_other(state: &mut State, cpu: &PerCpu, is_store: bool, htinst: u64, at: u64) -> Option<Exit> {
     let (decoded, behind) = match ldst::transformed(htinst) {
         Some(decoded) => (decoded, ldst::address_offset(htinst)),
         // A pseudoinstruction: the guest's own tables lie where no memory is.
@@ -102,6 +103,9 @@ fn any_other(state: &mut State, is_store: bool, htinst: u64, at: u64) -> Option<
     // Somebody changed the instruction meanwhile: the guest does it again.
     if (transfer.direction == Direction::Store) != is_store {
         return None;
+    }
+    if matches!(transfer.register, Register::Float(_)) && !has_floats(state, cpu) {
+        return refuse_float(state);
     }
     let width = width(transfer.size);
     // What faulted may be the second part alone, that of the next page: the address is the first one's. Bits further up
@@ -120,6 +124,22 @@ fn any_other(state: &mut State, is_store: bool, htinst: u64, at: u64) -> Option<
         Register::Float(number) => state::float(number),
     };
     Some(Exit::Write(Write { place, width, value: value & width.mask(), note: note(transfer) }))
+}
+
+/// Whether the guest may use floating-point registers: then its own are in the hardware from here on. An instruction that
+/// was fetched need not be the one that trapped, which the hart has looked at: the guest may have put it there meanwhile.
+fn has_floats(state: &mut State, cpu: &PerCpu) -> bool {
+    let may = state.units.has_floats() && get!("vsstatus") & sstatus::FS != 0;
+    if may {
+        state.take_units(cpu);
+    }
+    may
+}
+
+/// An instruction of floating-point registers that the guest does not have; `stval` need not tell which.
+fn refuse_float(state: &mut State) -> Option<Exit> {
+    state.due = Some(Due { cause: cause::ILLEGAL, value: 0 });
+    None
 }
 
 /// Bytes of the instruction in a note that is not packed.

@@ -27,7 +27,7 @@ pub(super) fn settle(state: &mut State, cpu: &PerCpu, scause: u64) -> Option<Exi
         return Some(Exit::Call(Call { conduit: Conduit::Environment, immediate: 0, function: a7 }));
     }
     if scause == cause::GUEST_LOAD || scause == cause::GUEST_STORE {
-        return access::memory(state, scause == cause::GUEST_STORE);
+        return access::memory(state, cpu, scause == cause::GUEST_STORE);
     }
     other(state, cpu, scause)
 }

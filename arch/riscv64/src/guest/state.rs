@@ -283,6 +283,11 @@ impl Units {
         }
     }
 
+    /// Whether there are floating-point registers.
+    pub(super) fn has_floats(&self) -> bool {
+        self.float.is_some()
+    }
+
     /// What the fields FS and VS of `sstatus` say while a guest runs whose registers were just loaded.
     pub(super) fn clean(&self) -> u64 {
         let float = if self.float.is_some() { sstatus::FS_CLEAN } else { 0 };
