@@ -117,8 +117,21 @@ pub fn is_for_guests(name: &str) -> bool {
     match name.as_bytes() {
         // Supervisor and user mode, as old trees list them.
         [letter] => !matches!(letter, b'h' | b's' | b'u'),
-        // "zk" means "zkr" among others, whose register supervisors are refused; the others stand for themselves.
-        [b'z', ..] => !matches!(name, "zicfilp" | "zicfiss" | "zk" | "zkr" | "zcmt" | "zihpm"),
+        // "zk" means "zkr" among others, whose register supervisors are refused; `fcsr` without floating-point registers is
+        // not kept; the others stand for themselves.
+        [b'z', ..] => !matches!(
+            name,
+            "zicfilp"
+                | "zicfiss"
+                | "zk"
+                | "zkr"
+                | "zcmt"
+                | "zihpm"
+                | "zfinx"
+                | "zdinx"
+                | "zhinx"
+                | "zhinxmin"
+        ),
         [b's', ..] => SUPERVISORS.contains(&name),
         _ => false,
     }
@@ -304,6 +317,7 @@ mod tests {
             "supm",
             "xventanacondops",
             "zicfiss",
+            "zfinx",
             "zkr",
             "zk",
             "",

@@ -202,7 +202,6 @@ fn two_cpus(console: &mut Console) -> Result<()> {
     console.check("host cpu info", &format!("CPU1 State               : online ({method})")).map(drop)
 }
 
-/// `count` CPUs of the host, and of a Linux.
 /// Two sockets with so many harts each, and as many banks of memory.
 pub(super) fn two_sockets(machine: &mut Machine, harts: u32) {
     machine.cpus = Some(2 * harts);
@@ -248,6 +247,7 @@ fn own_controllers(console: &mut Console) -> Result<()> {
     console.check("host info", "Total Online CPUs        : 4").map(drop)
 }
 
+/// `count` CPUs of the host, and of a Linux.
 fn as_many(console: &mut Console, count: u32) -> Result<()> {
     as_many_of(console, count, count)
 }
