@@ -59,17 +59,23 @@ impl Local {
 pub(crate) fn interrupt(to: &PerCpu) {
     match to.local.register.load(Ordering::Acquire) {
         0 => sbi::send_ipi(to.common.hardware_id()),
-        // SAFETY: a driver said that these are registers, mapped for good, where a store of this value interrupts a
-        // hart, and changes no memory. It is behind all that was stored before.
-        register => unsafe {
-            core::arch::asm!(
-                "fence w, o",
-                "sw {value}, 0({register})",
-                register = in(reg) register,
-                value = in(reg) to.local.value.load(Ordering::Relaxed),
-                options(nostack, preserves_flags),
-            );
-        },
+        register => store(register, to.local.value.load(Ordering::Relaxed)),
+    }
+}
+
+/// Stores to a register that interrupts a hart, behind all that was stored before.
+#[inline(always)]
+fn store(register: usize, value: u32) {
+    // SAFETY: a driver said that these are registers, mapped for good, where a store interrupts a hart, and changes no
+    // memory.
+    unsafe {
+        core::arch::asm!(
+            "fence w, o",
+            "sw {value}, 0({register})",
+            register = in(reg) register,
+            value = in(reg) value,
+            options(nostack, preserves_flags),
+        );
     }
 }
 
@@ -84,7 +90,12 @@ pub(crate) fn was_called(cpu: &PerCpu) -> bool {
     match pending {
         pending::SSI => lower(),
         pending::SEI if own.messages.get() && own.is_ipi(get!("0x15c")) => {
-            claim_message();
+            let top = claim_message();
+            if !own.is_ipi(top) {
+                // A more urgent one came between the look and the claim: its device waits for an answer.
+                store(own.register.load(Ordering::Relaxed), identity(top));
+                return false;
+            }
         }
         _ => return false,
     }

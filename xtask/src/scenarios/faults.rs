@@ -148,6 +148,11 @@ fn ipi_storm(console: &mut Console) -> Result<()> {
         console.check(&format!("echo round {round}"), &format!("round {round}"))?;
     }
     ensure!(begun.elapsed() < Duration::from_secs(20), "ten answers took {:?}", begun.elapsed());
+    // Each character interrupts, in the midst of calls out of guests: none of the two may be taken for the other.
+    let line = "x".repeat(60);
+    for round in 0..1000 {
+        console.check(&format!("echo {round} {line}"), &format!("{round} {line}"))?;
+    }
     let answers = console.command("host cpu poke")?;
     ensure!(answers.matches("Done").count() == 2, "not all answer:\n{answers}");
     console.check("guest pause bad", "Paused")?;
