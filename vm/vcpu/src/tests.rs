@@ -33,13 +33,14 @@ impl GuestPort for Quiet {
     fn timer_leaves(&self, _: Nanos) {}
 }
 
-/// Two CPUs, 0 and 0x100; the second is off.
+/// Two CPUs, 0 and 0x100; the second is off, unless it is said to run.
 #[derive(Default)]
 struct Two {
     started: Mutex<Vec<(u64, PowerOn)>>,
     /// Software interrupts that were raised or taken back: of whom, and which.
     software: Mutex<Vec<(u32, bool)>>,
     suspended: Mutex<Vec<(u32, bool)>>,
+    second_runs: bool,
     stolen_time: Option<Gpa>,
     stolen: Mutex<Vec<(u32, Nanos)>>,
 }
@@ -58,7 +59,7 @@ impl Siblings for Two {
     fn state(&self, hardware_id: u64) -> Option<CpuState> {
         match hardware_id {
             0 => Some(CpuState::On),
-            0x100 => Some(CpuState::Off),
+            0x100 => Some(if self.second_runs { CpuState::On } else { CpuState::Off }),
             _ => None,
         }
     }

@@ -68,6 +68,7 @@ const WHEN_ASKED: &[(&str, &str)] = &[
 
 /// What is about the boards that it names: `--board` takes it to no other.
 const THERE_ALONE: &[&str] = &[
+    "files-in-two-groups",
     "guest-interrupt-files",
     "host-without-plic",
     "imsic-guest-refused",
@@ -77,7 +78,6 @@ const THERE_ALONE: &[&str] = &[
     "messages-on-the-move",
     "no-interrupt-files",
     "selfcheck-with-imsic",
-    "files-in-two-groups",
     "two-groups",
     "two-sockets",
 ];

@@ -209,6 +209,10 @@ fn the_system_is_suspended_by_its_last_hart() {
     let mut f = fixture();
     assert_eq!(f.sbi(Extension::Susp, 0, [1, 0, 0, 0]), INVALID);
     assert_eq!(f.sbi(Extension::Susp, 0, [0x8000_0000, 0, 0, 0]), INVALID, "a platform's own");
+    let mut f = fixture_of(Two { second_runs: true, ..Two::default() }, 0);
+    let denied = (Error::Denied as i64, 0);
+    assert_eq!(f.sbi(Extension::Susp, 0, [0, 0x8000_0000, 1, 0]), denied, "the other one runs");
+    assert!(f.siblings.suspended.lock().unwrap().is_empty());
 }
 
 #[test]

@@ -54,3 +54,21 @@ pub(super) fn on(request: &mut Request<'_>, harts: Harts, (stale, event): Fence)
     request.own.counters.count(event);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_from_zero_on_is_everything() {
+        let of = |from, length| match addresses(from, length) {
+            (Stale::Addresses { from, length, space: None }, FirmwareEvent::SfenceVmaSent) => (from, length),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!([of(0, 0), of(0, u64::MAX)], [(0, u64::MAX); 2]);
+        assert_eq!([of(0x1000, 0), of(0, 0x2000)], [(0x1000, 0), (0, 0x2000)]);
+        let stale = |length| Stale::Addresses { from: 0, length, space: Some(3) };
+        assert_eq!(addresses_of(3, 0, 0), Some((stale(u64::MAX), FirmwareEvent::SfenceVmaAsidSent)));
+        assert_eq!(addresses_of(0x1_0000, 0, 0), None, "there are 16 bits of identifiers");
+    }
+}
