@@ -1,6 +1,6 @@
 //! Where things are, and how chatty to be: what every sub-command is given.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -61,6 +61,19 @@ impl Context {
             Some(folder) => self.root.join(folder),
             None => self.root.join("target"),
         }
+    }
+
+    /// Keeps a second process that works in `folder` waiting until the first is done. The lock goes when the file is
+    /// dropped.
+    pub(crate) fn alone_in(&self, folder: &Path) -> Result<File> {
+        make_folder(folder)?;
+        let path = folder.join("lock");
+        let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+        if let Err(TryLockError::WouldBlock) = file.try_lock() {
+            eprintln!("another cargo xtask works in {}: waiting for it", self.show(folder));
+        }
+        file.lock().with_context(|| format!("cannot lock {}", path.display()))?;
+        Ok(file)
     }
 
     /// `path` as a person wants to read it: relative to the source tree where it lies inside.

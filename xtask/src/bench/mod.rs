@@ -127,6 +127,7 @@ fn run(context: &Context, parsed: &Parsed) -> Result<()> {
     if context.dry_run {
         return Ok(());
     }
+    let _alone = context.alone_in(&context.out.join("bench"))?;
     let bench = Bench { context, board, counter, image, test_guest, patience };
     let mut figures = Figures::new(bench.board.arch);
     figures.add("image file", std::fs::metadata(&bench.image)?.len(), "bytes", None);

@@ -29,7 +29,7 @@ impl Miri {
     /// # Errors
     /// There is no rustup, or no network the first time, or what was fetched does not work.
     pub(crate) fn prepare(context: &Context) -> Result<Self> {
-        let _alone = super::lock(context)?;
+        let _alone = context.alone_in(&context.cache())?;
         if shell::find_program("rustup").is_none() {
             bail!("Miri comes through rustup, and there is none here");
         }

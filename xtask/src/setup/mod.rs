@@ -11,14 +11,12 @@ mod miri;
 mod sources;
 pub(crate) mod toolchain;
 
-use std::fs::File;
-
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use crate::arch::{self, Arch};
 use crate::args::{Command, Parsed};
 use crate::build;
-use crate::context::{Context, make_folder};
+use crate::context::Context;
 
 pub(crate) use guest::{Convert, Image, List, Origin};
 pub(crate) use miri::Miri;
@@ -63,22 +61,13 @@ With `--board`, all of this for that board's architecture instead.",
 
 /// Gets an architecture's emulator and its guests' images, and `more` that are not always needed.
 pub(crate) fn prepare_machine(context: &Context, arch: &Arch, more: &[Image]) -> Result<()> {
-    let _alone = lock(context)?;
+    let _alone = context.alone_in(&context.cache())?;
     host::prepare(context, &arch.emulator)?;
     guest::prepare(context, arch, more)
 }
 
 /// Gets the programs alone: tests of the crates compile the guests' trees.
 pub(crate) fn prepare_programs(context: &Context) -> Result<()> {
-    let _alone = lock(context)?;
+    let _alone = context.alone_in(&context.cache())?;
     host::prepare(context, &arch::DEFAULT.emulator)
-}
-
-/// Keeps a second set-up waiting until the first is done. The lock goes when the file is dropped.
-fn lock(context: &Context) -> Result<File> {
-    let path = context.cache().join("lock");
-    make_folder(&context.cache())?;
-    let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
-    file.lock().with_context(|| format!("cannot lock {}", path.display()))?;
-    Ok(file)
 }
