@@ -56,7 +56,7 @@ Ctrl-C goes to the guest. Ctrl-A x ends QEMU whatever state it is in; Ctrl-A c i
         Opt::value(
             "start",
             "HOW",
-            "who starts the hypervisor: kernel (QEMU itself), u-boot,\ngrub (EDK2 and GRUB), efi (EDK2 alone) (kernel)",
+            "who starts the hypervisor: kernel (QEMU itself), u-boot,\ngrub (EDK2 and GRUB), efi (EDK2 alone); on RISC-V\nsbi-1.0, sbi-next (QEMU behind other versions of OpenSBI) (kernel)",
         ),
         Opt::switch("gdb", "wait for a debugger on port 1234 before the first instruction"),
         Opt::value("qemu-args", "TEXT", "more words for QEMU; what follows -- goes there, too"),

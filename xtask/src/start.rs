@@ -24,6 +24,10 @@ pub(crate) enum Start {
     UBoot,
     /// EDK2, as an EFI application.
     Efi,
+    /// QEMU, behind an OpenSBI that implements SBI 1.0.
+    Sbi10,
+    /// QEMU, behind the newest OpenSBI that Debian has.
+    NextSbi,
 }
 
 /// Where the hypervisor and its archive are on the disk.
@@ -32,8 +36,14 @@ const ARCHIVE: &str = "boot/host.cpio";
 
 impl Start {
     /// The ways by their names.
-    const NAMES: &[(&str, Self)] =
-        &[("kernel", Self::Kernel), ("grub", Self::Grub), ("u-boot", Self::UBoot), ("efi", Self::Efi)];
+    const NAMES: &[(&str, Self)] = &[
+        ("kernel", Self::Kernel),
+        ("grub", Self::Grub),
+        ("u-boot", Self::UBoot),
+        ("efi", Self::Efi),
+        ("sbi-1.0", Self::Sbi10),
+        ("sbi-next", Self::NextSbi),
+    ];
 
     /// The way called `name`.
     pub(crate) fn find(name: &str) -> Result<Self> {
@@ -51,13 +61,15 @@ impl Start {
             Self::Grub => &[Image::Efi, Image::Grub],
             Self::UBoot => &[Image::UBoot],
             Self::Efi => &[Image::Efi],
+            Self::Sbi10 => &[Image::Sbi10],
+            Self::NextSbi => &[Image::NextSbi],
         }
     }
 
     /// What is said of the machine behind its name: EDK2 hands over a device tree only if there is no ACPI.
     pub(crate) const fn machine(self) -> &'static str {
         match self {
-            Self::Kernel | Self::UBoot => "",
+            Self::Kernel | Self::UBoot | Self::Sbi10 | Self::NextSbi => "",
             Self::Grub | Self::Efi => ",acpi=off",
         }
     }
@@ -70,13 +82,17 @@ impl Start {
         qemu: &mut Command,
         files: &Files<'_>,
     ) -> Result<()> {
-        if self == Self::Kernel {
-            qemu.arg("-kernel").arg(files.image).arg("-initrd").arg(files.archive);
-            qemu.args(["-append", files.append]);
-            return Ok(());
-        }
         if let Some(missing) = self.images().iter().find(|image| arch.origin(**image).is_none()) {
             bail!("on {} there is no {} to start the hypervisor with", arch.name, missing.name());
+        }
+        if matches!(self, Self::Kernel | Self::Sbi10 | Self::NextSbi) {
+            qemu.arg("-kernel").arg(files.image).arg("-initrd").arg(files.archive);
+            qemu.args(["-append", files.append]);
+            // The machine's firmware, where it is not QEMU's own.
+            for firmware in self.images() {
+                qemu.arg("-bios").arg(firmware.path(context, arch));
+            }
+            return Ok(());
         }
         let disk = files.archive.with_extension("disk");
         if context.dry_run {
@@ -107,7 +123,7 @@ impl Start {
         fs::copy(files.archive, disk.join(ARCHIVE))?;
         let text = |name: &str, text: String| write(&disk.join(name), text.as_bytes());
         match self {
-            Self::Kernel => Ok(()),
+            Self::Kernel | Self::Sbi10 | Self::NextSbi => Ok(()),
             Self::Grub => {
                 fs::copy(Image::Grub.path(context, arch), first(disk)?)?;
                 let lines = format!("linux /{IMAGE} {}\ninitrd /{ARCHIVE}\nboot\n", files.append);

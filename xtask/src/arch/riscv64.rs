@@ -6,6 +6,9 @@ use crate::setup::{Convert, Image, List, Origin};
 /// What is in the list of every architecture. The kernel is Debian's own, as its installer has it.
 const EVERYWHERE: &[List] = &[List::stable("arm64")];
 
+/// OpenSBI as QEMU starts it.
+const SBI: &str = "./usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin";
+
 pub(super) const ARCH: Arch = Arch {
     name: "riscv64",
     target: "riscv64imac-unknown-none-elf",
@@ -61,6 +64,22 @@ pub(super) const ARCH: Arch = Arch {
             lists: &[List::stable("riscv64"), List::next("riscv64")],
             is_pointer: false,
             member: "./usr/lib/grub/riscv64-efi/monolithic/grubriscv64.efi",
+            convert: Convert::Nothing,
+        },
+        Origin {
+            image: Image::Sbi10,
+            package: "opensbi",
+            lists: &[List::previous("arm64")],
+            is_pointer: false,
+            member: SBI,
+            convert: Convert::Nothing,
+        },
+        Origin {
+            image: Image::NextSbi,
+            package: "opensbi",
+            lists: &[List::next("arm64"), List::stable("arm64")],
+            is_pointer: false,
+            member: SBI,
             convert: Convert::Nothing,
         },
     ],

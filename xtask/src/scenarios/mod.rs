@@ -57,6 +57,8 @@ const TABLES: &[&[Scenario]] = &[
 /// What takes minutes, or differs little from what runs anyway: these run where they are asked for, by `--all`, or
 /// `--only` with the scenario's whole name; and so on boards to which only `--board` takes them.
 const WHEN_ASKED: &[(&str, &str)] = &[
+    ("on-sbi-next", "qemu-riscv64-virt"),
+    ("on-sbi-next", "qemu-riscv64-imsic"),
     ("linux-on-2g", "qemu-riscv64-aplic"),
     ("linux-on-512m", "qemu-riscv64-imsic"),
     ("linux-on-rv64", "qemu-riscv64-aplic"),

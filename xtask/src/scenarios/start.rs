@@ -1,4 +1,4 @@
-//! Who may start the hypervisor beside QEMU's own loader: U-Boot, GRUB, EFI firmware.
+//! Who may start the hypervisor beside QEMU's own loader: U-Boot, GRUB, EFI firmware, other versions of OpenSBI.
 
 use anyhow::{Result, ensure};
 
@@ -47,6 +47,23 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         },
     },
     Scenario {
+        name: "on-sbi-1.0",
+        about: "OpenSBI 1.1, an SBI firmware of version 1.0: all harts come up, go and come back; a guest, power-off",
+        boards: &["qemu-riscv64-virt", "qemu-riscv64-imsic"],
+        machine: |machine| on_four(machine, Start::Sbi10),
+        script: |console| {
+            console.expect("SBI v1.0 detected in firmware.", FIRMWARE)?;
+            another_firmware(console)
+        },
+    },
+    Scenario {
+        name: "on-sbi-next",
+        about: "the same with the newest OpenSBI that Debian has",
+        boards: &["qemu-riscv64-virt", "qemu-riscv64-imsic"],
+        machine: |machine| on_four(machine, Start::NextSbi),
+        script: another_firmware,
+    },
+    Scenario {
         name: "efi-below-el2",
         about: "firmware at EL1 is told why the hypervisor cannot start, and goes on",
         boards: &["virt-gicv3"],
@@ -76,6 +93,10 @@ fn efi(machine: &mut Machine) {
 
 fn guest_comes_up(console: &mut Console) -> Result<()> {
     console.prompt(FIRMWARE)?;
+    linux_answers(console)
+}
+
+fn linux_answers(console: &mut Console) -> Result<()> {
     console.attach("guest0/uart0")?;
     console.send("\r")?;
     console.expect_any(&[LINUX_UP, super::SHELL], super::LINUX)?;
@@ -85,6 +106,23 @@ fn guest_comes_up(console: &mut Console) -> Result<()> {
     console.detach()?;
     console.line("shutdown")?;
     console.ended(20)
+}
+
+fn on_four(machine: &mut Machine, start: Start) {
+    machine.start = start;
+    machine.cpus = Some(4);
+}
+
+fn another_firmware(console: &mut Console) -> Result<()> {
+    console.expect("brought up 4 CPUs", FIRMWARE)?;
+    console.prompt(FIRMWARE)?;
+    for command in ["host cpu offline 1", "host cpu online 1", "host cpu poke"] {
+        let output = console.command(command)?;
+        ensure!(!output.contains("rror"), "{command}: {output}");
+    }
+    let output = console.command("host info")?;
+    ensure!(output.contains("Total Online CPUs        : 4"), "{output}");
+    linux_answers(console)
 }
 
 /// What the firmware's console shows, and that the firmware is still there.

@@ -27,6 +27,11 @@ impl List {
         Self { suite: "trixie", architecture }
     }
 
+    /// The release before that, which is in the archive still.
+    pub(crate) const fn previous(architecture: &'static str) -> Self {
+        Self { suite: "bookworm", architecture }
+    }
+
     /// The release after that, for programs of which any version will do.
     pub(crate) const fn next(architecture: &'static str) -> Self {
         Self { suite: "forky", architecture }
@@ -52,6 +57,10 @@ pub(crate) enum Image {
     Efi,
     /// GRUB as an EFI application.
     Grub,
+    /// An OpenSBI that implements SBI 1.0.
+    Sbi10,
+    /// The newest OpenSBI that there is.
+    NextSbi,
 }
 
 /// Where in which package an image is.
@@ -90,12 +99,14 @@ impl Image {
             Self::RaspberryPi4Tree => "bcm2711-rpi-4-b.dtb",
             Self::Efi => "edk2.fd",
             Self::Grub => "grub.efi",
+            Self::Sbi10 => "opensbi-sbi-1.0.bin",
+            Self::NextSbi => "opensbi-next.bin",
         }
     }
 
     /// Whether it is only fetched where it is asked for.
     const fn is_seldom(self) -> bool {
-        matches!(self, Self::Efi | Self::Grub)
+        matches!(self, Self::Efi | Self::Grub | Self::Sbi10 | Self::NextSbi)
     }
 
     /// The file.
@@ -140,6 +151,8 @@ fn fetch(context: &Context, arch: &Arch, missing: &[&Origin]) -> Result<()> {
         let (now, later): (Vec<&Origin>, Vec<&Origin>) = left.into_iter().partition(same);
         left = later;
         let Some((package, version)) = archive.fetch(first)? else { continue };
+        // Before the first there is no such file.
+        let mut known = fs::read_to_string(&versions).unwrap_or_default();
         for origin in now {
             let mut bytes = member(&package, origin.member)?;
             if origin.convert == Convert::FlatKernel {
@@ -148,14 +161,15 @@ fn fetch(context: &Context, arch: &Arch, missing: &[&Origin]) -> Result<()> {
                 })?;
             }
             write(&origin.image.path(context, arch), &bytes)?;
+            // A line for each file; what an older line says of it is out of date.
+            let name = format!("{}: ", origin.image.name());
+            let others =
+                known.lines().filter(|line| !line.starts_with(&name)).map(|line| format!("{line}\n"));
+            known = others.chain([format!("{name}{version}\n")]).collect();
         }
         // It is large and no longer needed.
         let _ = fs::remove_file(package);
-        // Before the first there is no such file.
-        let known = fs::read_to_string(&versions).unwrap_or_default();
-        let name = version.split_inclusive(' ').next().unwrap_or_default();
-        let others: Vec<&str> = known.lines().filter(|line| !line.starts_with(name)).collect();
-        write(&versions, format!("{}\n{version}\n", others.join("\n")).trim_start().as_bytes())?;
+        write(&versions, known.as_bytes())?;
     }
     Ok(())
 }
