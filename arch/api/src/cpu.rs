@@ -60,6 +60,11 @@ pub trait Boot {
     fn image_base() -> usize;
     /// A line about the processor for `host cpu info`.
     fn describe(out: &mut dyn fmt::Write) -> fmt::Result;
+    /// Whether an extension, by its name in the device tree, was found missing: the firmware keeps it, or it is not there.
+    /// Nobody may use it, whatever the tree says.
+    fn lacks(_extension: &str) -> bool {
+        false
+    }
     /// Calls the machine's firmware with the argument registers in their order (X0 to X7 over SMC on Arm,
     /// a0 to a7 over ECALL on RISC-V), and says what the first ones hold then; `None` where there is none.
     fn call_firmware(arguments: [u64; 8]) -> Option<[u64; 4]>;

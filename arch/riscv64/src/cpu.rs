@@ -87,8 +87,10 @@ pub(crate) fn others() -> bool {
 
 /// What the interrupt vector calls.
 pub(crate) static INTERRUPTS: Interrupts<Riscv64> = Interrupts::new();
-/// [`Extensions::bits`] of the boot hart.
+/// [`Extensions::bits`] of what all harts have.
 static EXTENSIONS: AtomicU64 = AtomicU64::new(0);
+/// [`Extensions::bits`] of what the tree names and is not there.
+static LACKING: AtomicU64 = AtomicU64::new(0);
 
 /// Gives the boot CPU its block.
 pub(crate) fn start(hart: u64) {
@@ -99,9 +101,10 @@ pub(crate) fn start(hart: u64) {
     unsafe { core::arch::asm!("mv tp, {}", in(reg) &raw const BOOT_CPU, options(nostack)) };
 }
 
-/// Notes what the tree says of the boot hart.
-pub(crate) fn set_extensions(extensions: Extensions) {
+/// Notes what the harts have, and what they lack although the tree names it.
+pub(crate) fn set_extensions(extensions: Extensions, lacking: Extensions) {
     EXTENSIONS.store(extensions.bits(), Ordering::Relaxed);
+    LACKING.store(lacking.bits(), Ordering::Relaxed);
 }
 
 /// Whether the processor has an extension.
@@ -232,6 +235,11 @@ impl Boot for Riscv64 {
         }
         write!(out, ", {}", crate::paging::name())?;
         write!(out, ", guests {}", crate::guest::describe())
+    }
+
+    fn lacks(extension: &str) -> bool {
+        let lacking = Extensions::from_bits(LACKING.load(Ordering::Relaxed));
+        Extension::ALL.iter().any(|known| known.name() == extension && lacking.has(*known))
     }
 
     fn call_firmware(arguments: [u64; 8]) -> Option<[u64; 4]> {

@@ -13,8 +13,9 @@ const RFENCE: u64 = 0x5246_4e43;
 const SYSTEM_RESET: u64 = 0x5352_5354;
 /// "DBCN": the firmware's console.
 const CONSOLE: u64 = 0x4442_434e;
-/// The base extension, and its probe_extension.
+/// The base extension, and its get_spec_version and probe_extension.
 const BASE: u64 = 0x10;
+const VERSION: u64 = 0;
 const PROBE: u64 = 3;
 /// Legacy console_putchar.
 const LEGACY_PUTCHAR: u64 = 1;
@@ -41,7 +42,17 @@ pub(crate) fn call([mut a0, mut a1, a2, a3, a4, a5, a6, a7]: [u64; 8]) -> [u64; 
 
 /// Whether the firmware has an extension.
 fn has(extension: u64) -> bool {
-    call([extension, 0, 0, 0, 0, 0, PROBE, BASE]) == [0, 1]
+    // Which value says that it is there is the firmware's choice.
+    let [error, value] = call([extension, 0, 0, 0, 0, 0, PROBE, BASE]);
+    error == 0 && value != 0
+}
+
+/// The specification's version that the firmware implements, major and minor; 0.1 has no call that says it.
+pub(crate) fn version() -> (u64, u64) {
+    match call([0, 0, 0, 0, 0, 0, VERSION, BASE]) {
+        [0, version] => (version >> 24 & 0x7f, version & 0xff_ffff),
+        _ => (0, 1),
+    }
 }
 
 /// Asks for a timer interrupt at `ticks` of the time counter.

@@ -9,10 +9,15 @@ use fdt::Early;
 use isa_rv::cause;
 use isa_rv::extensions::{Extension, Extensions};
 
+use crate::csr::attempt;
+use crate::guest::envcfg::PBMTE;
 use crate::{clock, cpu, sbi};
 
 /// The largest device tree that is taken: what Linux maps for one.
 const LARGEST_TREE: usize = 4 << 20;
+
+/// The oldest SBI that we can be started by: HSM, and the rules for what is not there.
+const SBI: (u64, u64) = (1, 0);
 
 /// Called by the head with nothing translated, on the boot stack. `has_h` is not zero when the hypervisor's
 /// registers are there.
@@ -27,13 +32,18 @@ extern "C" fn start_rust(hart: u64, tree: u64, image: u64, has_h: u64) -> ! {
         unsafe { console::start(found) };
     }
     let (isa, frequency) = Early::new(fdt).map_or((Extensions::NONE, None), |tree| read_cpu(tree, hart));
-    cpu::set_extensions(isa);
     if has_h == 0 || (isa != Extensions::NONE && !isa.has(Extension::H)) {
         cpu::print(
             "\nXvisor: this hart has no hypervisor extension (H): guests can't run, and neither can we.\n",
         );
         cpu::stop();
     }
+    if sbi::version() < SBI {
+        cpu::print("\nXvisor: the machine's firmware is older than version 1.0 of the SBI.\n");
+        cpu::stop();
+    }
+    let lacking = lacking(isa);
+    cpu::set_extensions(isa.without(lacking), lacking);
     match frequency {
         Some(frequency) if frequency != 0 => clock::start(frequency),
         _ => {
@@ -88,6 +98,35 @@ fn read_cpu(tree: Early<'_>, hart: u64) -> (Extensions, Option<u64>) {
     }
     let are_there = |node: &fdt::EarlyNode<'_>| node.str("status").is_none_or(|status| status == "okay");
     (Extensions::common(own, harts().filter(are_there).map(isa)), frequency)
+}
+
+/// What of `isa` is not there, or is kept by the firmware (`menvcfg`, `mstateen0`): to use it would be a fault. H is there.
+fn lacking(isa: Extensions) -> Extensions {
+    // SAFETY: interrupts are masked. Nothing rings at that time, nothing is selected, and no guest is there.
+    let (timer, states, files, types) = unsafe {
+        (
+            attempt!("csrrw {value}, 0x14d, {operand}", u64::MAX),
+            attempt!("csrrw {value}, 0x60c, {operand}", 0),
+            attempt!("csrrw {value}, 0x150, {operand}", 0),
+            attempt!("csrrs {value}, 0x60a, {operand}\ncsrrc {value}, 0x60a, {operand}", PBMTE),
+        )
+    };
+    let found = [
+        // stimecmp
+        (Extension::Sstc, timer.is_some()),
+        // hstateen0
+        (Extension::Smstateen, states.is_some()),
+        (Extension::Ssstateen, states.is_some()),
+        // siselect
+        (Extension::Ssaia, files.is_some()),
+        // henvcfg, where it stays zero if `menvcfg` has it zero
+        (Extension::Svpbmt, types.is_some_and(|value| value & PBMTE != 0)),
+    ];
+    let named_only = |(extension, there): &(Extension, bool)| !there && isa.has(*extension);
+    found
+        .iter()
+        .filter(|found| named_only(found))
+        .fold(Extensions::NONE, |set, (extension, _)| set.with(*extension))
 }
 
 /// A fault in our own code.

@@ -10,12 +10,13 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use addr::{Hpa, Span};
-use arch::{IrqsOff, LocalIrqs, Machine, Virt, VirtualInterface};
+use arch::{Boot, IrqsOff, LocalIrqs, Machine, Virt, VirtualInterface};
 use atomic::{Arc, AtomicU32, Ordering};
 use host_irq::{Line, Outcome, Trigger};
 use host_mmio::Window;
 use host_sync::Spin;
 use isa_aia::imsic::{FILE_SIZE, Layout, MAX_IDENTITIES};
+use isa_rv::extensions::Extension;
 use isa_rv::{cause, local};
 
 use super::harts::{self, Hart};
@@ -53,6 +54,11 @@ fn start(node: &Node<'_>) -> Result<Running, Declined> {
     if harts.is_empty() {
         // Those of machine mode are the firmware's.
         return Err(Declined::NotMine);
+    }
+    if Machine::lacks(Extension::Ssaia.name()) {
+        return Err(Declined::broken(
+            "the harts have no registers for it, or the firmware keeps them (Ssaia)",
+        ));
     }
     // The hart's own controller comes first: messages are lines of it.
     harts::own_line(node, isa_plic::SUPERVISOR_EXTERNAL)?;

@@ -17,6 +17,9 @@ pub(crate) struct Started;
 pub(crate) fn start() -> Option<Started> {
     let version = call(Extension::Base, base::GET_SPEC_VERSION, [0, 0])?;
     host_log::init!("SBI v{}.{} detected in firmware.", version >> 24 & 0x7f, version & 0xff_ffff);
+    for extension in isa_rv::extensions::Extension::ALL.iter().filter(|known| Machine::lacks(known.name())) {
+        host_log::warn!("{}: in the device tree, but not there, or kept by the firmware", extension.name());
+    }
     if call(Extension::Base, base::PROBE_EXTENSION, [Extension::Srst.id().into(), 0])? == 0 {
         return None;
     }

@@ -186,6 +186,11 @@ impl Extensions {
     pub const fn with(self, extension: Extension) -> Self {
         Self(self.0 | 1 << extension as u8)
     }
+    /// Without those of `other`.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
     /// What is in both.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {

@@ -6,7 +6,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use arch::{Clock, Machine};
+use arch::{Boot, Clock, Machine};
 use fdt::{Error, Node, NodeId, Tree};
 use host_sync::Spin;
 use isa_rv::extensions;
@@ -32,7 +32,7 @@ pub fn learn(host: &Tree) {
     let harts = || harts(host).filter(|hart| hart.flag("mmu-type"));
     let Some(first) = harts().next() else { return };
     let mut extensions: Vec<String> =
-        names(first).filter(|name| extensions::is_for_guests(name)).map(Into::into).collect();
+        names(first).filter(|name| is_for_guests(name)).map(Into::into).collect();
     for other in harts() {
         extensions.retain(|name| names(other).any(|other| other == name));
     }
@@ -46,6 +46,11 @@ pub fn learn(host: &Tree) {
     let value = |name: &'static str| Some((name, first.property(name)?.bytes().to_vec()));
     let copied = COPIED.into_iter().filter_map(value).collect();
     *HOST.lock() = Some(Hart { extensions, copied });
+}
+
+/// Whether a guest may use an extension that the host's tree names.
+fn is_for_guests(name: &str) -> bool {
+    extensions::is_for_guests(name) && !Machine::lacks(name)
 }
 
 /// The nodes of RISC-V's harts.

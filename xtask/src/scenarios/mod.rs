@@ -76,6 +76,7 @@ const THERE_ALONE: &[&str] = &[
     "imsic-guest-refused",
     "ipis-by-imsic",
     "ipis-by-sswi",
+    "linux-where-less-is-there",
     "linux-without-ssaia",
     "messages-on-the-move",
     "no-interrupt-files",

@@ -110,6 +110,30 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         },
     },
     Scenario {
+        name: "linux-where-less-is-there",
+        about: "a host's tree that names extensions which the firmware keeps, or which are not there: nobody uses them",
+        boards: &["qemu-riscv64-virt"],
+        machine: |machine| {
+            two_harts(machine);
+            cpu(machine, "rv64,sstc=off");
+            machine.change_tree =
+                Some(|tree| tree.replace("\\0zicntr\\0", "\\0zicntr\\0sstc\\0svpbmt\\0smstateen\\0ssaia\\0"));
+        },
+        script: |console| {
+            console.expect("kept by the firmware", BOOT)?;
+            console.prompt(BOOT)?;
+            for name in ["sstc", "svpbmt", "smstateen", "ssaia"] {
+                console.check("log show", &format!("{name}: in the device tree, but not there, or kept"))?;
+                ensure!(!console.command("host cpu info")?.contains(name), "{name} is used");
+            }
+            attach(console, "guest0")?;
+            let count = "echo so many: $(grep -cE 'sstc|svpbmt|ssaia' /proc/cpuinfo)";
+            shell(console, count, "many: 0")?;
+            shell(console, "sleep 1; echo wo''ken on $(nproc)", "woken on 2")?;
+            console.detach()
+        },
+    },
+    Scenario {
         name: "linux-on-unequal-harts",
         about: "what one of two harts lacks neither we nor guests use: their CPUs go from one to the other",
         boards: &["qemu-riscv64-virt"],

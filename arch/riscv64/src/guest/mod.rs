@@ -71,7 +71,7 @@ const OWN_INTERRUPTS: u64 = pending::VSSI | pending::VSTI | pending::VSEI;
 const COUNTERS: u64 = 0b111;
 
 /// `henvcfg` (Priv, "Hypervisor Environment Configuration Register"). What the hart does not have stays zero.
-mod envcfg {
+pub(crate) mod envcfg {
     /// CBIE: CBO.INVAL acts as CBO.FLUSH, so that a guest cannot see what it lost.
     pub(super) const CBIE_FLUSH: u64 = 0b01 << 4;
     /// CBCFE: CBO.CLEAN and CBO.FLUSH.
@@ -79,7 +79,7 @@ mod envcfg {
     /// CBZE: CBO.ZERO.
     pub(super) const CBZE: u64 = 1 << 7;
     /// PBMTE: Svpbmt.
-    pub(super) const PBMTE: u64 = 1 << 62;
+    pub(crate) const PBMTE: u64 = 1 << 62;
     /// STCE: Sstc.
     pub(super) const STCE: u64 = 1 << 63;
 }
