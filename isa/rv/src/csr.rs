@@ -1,5 +1,5 @@
-//! Control and status registers: their numbers and names (Priv, "CSR Listing"), and the instructions that
-//! access them (Unpriv, "Zicsr").
+//! Control and status registers: their numbers and names (Priv, "CSR Listing"; those of machine mode and of
+//! debugging in machine mode are not here), and the instructions that access them (Unpriv, "Zicsr").
 
 use crate::Gpr;
 
@@ -55,6 +55,11 @@ csrs! {
     STIMECMP = 0x14d "stimecmp";
     SISELECT = 0x150 "siselect";
     SIREG = 0x151 "sireg";
+    SIREG2 = 0x152 "sireg2";
+    SIREG3 = 0x153 "sireg3";
+    SIREG4 = 0x155 "sireg4";
+    SIREG5 = 0x156 "sireg5";
+    SIREG6 = 0x157 "sireg6";
     STOPEI = 0x15c "stopei";
     SATP = 0x180 "satp";
     SRMCFG = 0x181 "srmcfg";
@@ -69,6 +74,11 @@ csrs! {
     VSTIMECMP = 0x24d "vstimecmp";
     VSISELECT = 0x250 "vsiselect";
     VSIREG = 0x251 "vsireg";
+    VSIREG2 = 0x252 "vsireg2";
+    VSIREG3 = 0x253 "vsireg3";
+    VSIREG4 = 0x255 "vsireg4";
+    VSIREG5 = 0x256 "vsireg5";
+    VSIREG6 = 0x257 "vsireg6";
     VSTOPEI = 0x25c "vstopei";
     VSATP = 0x280 "vsatp";
     SCONTEXT = 0x5a8 "scontext";
@@ -97,6 +107,35 @@ csrs! {
     CYCLE = 0xc00 "cycle";
     TIME = 0xc01 "time";
     INSTRET = 0xc02 "instret";
+    HPMCOUNTER3 = 0xc03 "hpmcounter3";
+    HPMCOUNTER4 = 0xc04 "hpmcounter4";
+    HPMCOUNTER5 = 0xc05 "hpmcounter5";
+    HPMCOUNTER6 = 0xc06 "hpmcounter6";
+    HPMCOUNTER7 = 0xc07 "hpmcounter7";
+    HPMCOUNTER8 = 0xc08 "hpmcounter8";
+    HPMCOUNTER9 = 0xc09 "hpmcounter9";
+    HPMCOUNTER10 = 0xc0a "hpmcounter10";
+    HPMCOUNTER11 = 0xc0b "hpmcounter11";
+    HPMCOUNTER12 = 0xc0c "hpmcounter12";
+    HPMCOUNTER13 = 0xc0d "hpmcounter13";
+    HPMCOUNTER14 = 0xc0e "hpmcounter14";
+    HPMCOUNTER15 = 0xc0f "hpmcounter15";
+    HPMCOUNTER16 = 0xc10 "hpmcounter16";
+    HPMCOUNTER17 = 0xc11 "hpmcounter17";
+    HPMCOUNTER18 = 0xc12 "hpmcounter18";
+    HPMCOUNTER19 = 0xc13 "hpmcounter19";
+    HPMCOUNTER20 = 0xc14 "hpmcounter20";
+    HPMCOUNTER21 = 0xc15 "hpmcounter21";
+    HPMCOUNTER22 = 0xc16 "hpmcounter22";
+    HPMCOUNTER23 = 0xc17 "hpmcounter23";
+    HPMCOUNTER24 = 0xc18 "hpmcounter24";
+    HPMCOUNTER25 = 0xc19 "hpmcounter25";
+    HPMCOUNTER26 = 0xc1a "hpmcounter26";
+    HPMCOUNTER27 = 0xc1b "hpmcounter27";
+    HPMCOUNTER28 = 0xc1c "hpmcounter28";
+    HPMCOUNTER29 = 0xc1d "hpmcounter29";
+    HPMCOUNTER30 = 0xc1e "hpmcounter30";
+    HPMCOUNTER31 = 0xc1f "hpmcounter31";
     VL = 0xc20 "vl";
     VTYPE = 0xc21 "vtype";
     VLENB = 0xc22 "vlenb";
@@ -190,36 +229,4 @@ impl Change {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_number_has_two_names() {
-        for (n, csr) in ALL.iter().enumerate() {
-            assert!(ALL.iter().skip(n + 1).all(|other| other.0 != csr.0), "{csr:?}");
-            assert!(csr.name().is_some());
-        }
-    }
-
-    #[test]
-    fn accesses_are_read_from_the_word() {
-        // csrr a0, time
-        let read = decode(0xc010_2573).unwrap();
-        assert_eq!((read.csr, read.to.index(), read.change), (Csr::TIME, 10, None));
-        // csrrw a0, stopei, zero
-        let claim = decode(0x15c0_1573).unwrap();
-        assert_eq!(claim.change, Some((Change::Write, Operand::Register(Gpr::ZERO))));
-        // csrrsi zero, sie, 2
-        let set = decode(0x1041_6073).unwrap();
-        assert_eq!((set.csr, set.change), (Csr::SIE, Some((Change::Set, Operand::Immediate(2)))));
-        // ecall, wfi, lw
-        assert!([0x0000_0073, 0x1050_0073, 0x0005_2503].into_iter().all(|word| decode(word).is_none()));
-    }
-
-    #[test]
-    fn changes_do_what_their_names_say() {
-        assert_eq!(Change::Write.apply(6, 3), 3);
-        assert_eq!(Change::Set.apply(6, 3), 7);
-        assert_eq!(Change::Clear.apply(6, 3), 4);
-    }
-}
+mod tests;
