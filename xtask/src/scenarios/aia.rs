@@ -31,6 +31,28 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         script: |console| linux(console, "APLIC-MSI"),
     },
     Scenario {
+        name: "eight-vcpus-with-aplic",
+        about: "a Linux with eight CPUs whose controller is an APLIC with wires, on two harts",
+        boards: &["qemu-riscv64-imsic"],
+        machine: |machine| {
+            machine.guests.tree = "virt64-aplic".into();
+            machine.guests.cpus = 8;
+            machine.cpus = Some(2);
+        },
+        script: |console| eight(console, "APLIC-DIRECT"),
+    },
+    Scenario {
+        name: "eight-vcpus-with-imsic",
+        about: "a Linux with eight CPUs that have interrupt files, six of them in the hardware of two harts",
+        boards: &["qemu-riscv64-imsic"],
+        machine: |machine| {
+            machine.guests.tree = "virt64-imsic".into();
+            machine.guests.cpus = 8;
+            machine.cpus = Some(2);
+        },
+        script: |console| eight(console, "APLIC-MSI"),
+    },
+    Scenario {
         name: "guest-interrupt-files",
         about: "interrupts between a guest's CPUs take no exit, and none is lost when its CPUs move",
         boards: &["qemu-riscv64-imsic"],
@@ -148,6 +170,13 @@ fn go_round(console: &mut Console, before: u64) -> Result<u64> {
 fn linux(console: &mut Console, chip: &str) -> Result<()> {
     console.prompt(BOOT)?;
     linux_up(console, 2, chip)?;
+    console.detach()
+}
+
+fn eight(console: &mut Console, chip: &str) -> Result<()> {
+    console.prompt(BOOT)?;
+    linux_up(console, 8, chip)?;
+    load(console)?;
     console.detach()
 }
 

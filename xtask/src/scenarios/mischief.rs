@@ -41,6 +41,19 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         script: |console| beside_linux(console, console.arch.ending, true),
     },
     Scenario {
+        name: "mischief-with-aia",
+        about: "every register of an APLIC with wires, of one with messages and of interrupt files: beside a Linux guest",
+        boards: &["qemu-riscv64-imsic"],
+        machine: quiet,
+        script: |console| {
+            linux(console)?;
+            for tree in ["test-guest-aplic", "test-guest-imsic"] {
+                misbehave(console, tree, "devices", true).with_context(|| tree.to_owned())?;
+            }
+            Ok(())
+        },
+    },
+    Scenario {
         name: "mischief-without-end",
         about: "jumps to nothing, never yields, floods console and log: beside a Linux guest",
         boards: &["virt-gicv3", "qemu-riscv64-virt"],
@@ -118,7 +131,7 @@ pub(super) fn selfcheck(console: &mut Console) -> Result<()> {
 fn beside_linux(console: &mut Console, mischiefs: &[&str], end: bool) -> Result<()> {
     linux(console)?;
     for mischief in mischiefs {
-        misbehave(console, mischief, end).with_context(|| format!("mischief={mischief}"))?;
+        misbehave(console, TEST_GUEST, mischief, end).with_context(|| format!("mischief={mischief}"))?;
     }
     Ok(())
 }
@@ -154,8 +167,8 @@ fn timer_storm(console: &mut Console) -> Result<()> {
     console.command("guest destroy bad").map(drop)
 }
 
-fn misbehave(console: &mut Console, mischief: &str, end: bool) -> Result<()> {
-    start(console, mischief)?;
+fn misbehave(console: &mut Console, tree: &str, mischief: &str, end: bool) -> Result<()> {
+    start_with(console, tree, mischief)?;
     console.attach("bad/uart0")?;
     console.expect(&format!("MISCHIEF {mischief} start"), 60)?;
     if end {
@@ -204,8 +217,13 @@ fn flooded_log(console: &mut Console) -> Result<()> {
 
 /// Makes a guest called `bad`.
 fn start(console: &mut Console, mischief: &str) -> Result<()> {
+    start_with(console, TEST_GUEST, mischief)
+}
+
+/// The same, of another description.
+fn start_with(console: &mut Console, tree: &str, mischief: &str) -> Result<()> {
     console.command(&format!(
-        "vfs guest_fdt_load bad /guests/{TEST_GUEST}.dtb 1 \"chosen,bootargs,string,mischief={mischief}\""
+        "vfs guest_fdt_load bad /guests/{tree}.dtb 1 \"chosen,bootargs,string,mischief={mischief}\""
     ))?;
     console.command("guest create bad")?;
     console.command("guest kick bad").map(drop)

@@ -70,6 +70,7 @@ const WHEN_ASKED: &[(&str, &str)] = &[
 
 /// What is about the boards that it names: `--board` takes it to no other.
 const THERE_ALONE: &[&str] = &[
+    "eight-vcpus-with-imsic",
     "files-in-two-groups",
     "guest-interrupt-files",
     "host-without-plic",
@@ -79,6 +80,7 @@ const THERE_ALONE: &[&str] = &[
     "linux-where-less-is-there",
     "linux-without-ssaia",
     "messages-on-the-move",
+    "mischief-with-aia",
     "no-interrupt-files",
     "selfcheck-with-imsic",
     "two-groups",
