@@ -200,6 +200,8 @@ impl State {
                 *target = 0;
             }
         } else if mode.is_level() {
+            // With wires a level is what its pending bit says (4.7), whatever the mode was before.
+            let before = before && !self.is_direct();
             self.look_at(source, mode, before);
         }
     }

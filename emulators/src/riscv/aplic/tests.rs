@@ -100,6 +100,19 @@ fn edges_come_once_and_low_ones_when_the_line_falls() {
 }
 
 #[test]
+fn an_edge_that_becomes_a_level_while_its_line_is_high_is_pending() {
+    let (aplic, pins) = direct();
+    set_up(&aplic, 5, Mode::EdgeRising, 1);
+    aplic.set(5, true);
+    assert_eq!(read(&aplic, Register::ClaimI(0)) >> 16, 5);
+    assert!(!pins.level(0));
+    write(&aplic, Register::SourceCfg(5), Mode::LevelHigh as u32);
+    assert!(pins.level(0));
+    aplic.set(5, false);
+    assert!(!pins.level(0));
+}
+
+#[test]
 fn the_threshold_and_the_switches_hold_the_line_down() {
     let (aplic, pins) = direct();
     set_up(&aplic, 1, Mode::Detached, 4);
