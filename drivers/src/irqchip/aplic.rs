@@ -14,6 +14,7 @@ use arch::{CpuId, IrqsOff, LocalIrqs, Machine, Processors};
 use atomic::{Arc, AtomicBool, AtomicU8, AtomicU32, Ordering};
 use host_irq::{BadSpecifier, Chip, Line, Outcome, Trigger};
 use host_mmio::Window;
+use host_sync::{IrqOff, Rank, Spin};
 use isa_aia::aplic::{MAX_SOURCES, Mode, Register, domaincfg, size_direct, target};
 use isa_plic::SUPERVISOR_EXTERNAL;
 use isa_rv::local;
@@ -34,6 +35,9 @@ struct Aplic {
     lines: u32,
     way: Way,
     sources: Vec<Source>,
+    /// Who switches a source on or off, ends it or moves it does that in turn: what is known of it is what the
+    /// controller was told last.
+    changes: Spin<(), IrqOff>,
 }
 
 /// How interrupts get to harts.
@@ -122,7 +126,7 @@ impl Way {
 impl Aplic {
     fn new(name: String, registers: Window, lines: u32, way: Way) -> Self {
         let sources = (0..lines).map(|_| Source::default()).collect();
-        Self { name, registers, lines, way, sources }
+        Self { name, registers, lines, way, sources, changes: Spin::ranked((), Rank::Registers) }
     }
 
     fn read(&self, register: Register) -> u32 {
@@ -239,6 +243,7 @@ impl Chip for Aplic {
         let Some(source) = self.source(number).filter(|source| Self::is_level(source)) else { return };
         match &self.way {
             Way::Direct(_) => {
+                let _guard = self.changes.lock();
                 if source.enabled.load(Ordering::Relaxed) {
                     self.write(Register::SetIeNum, number);
                 }
@@ -250,6 +255,7 @@ impl Chip for Aplic {
 
     fn enable(&self, number: u32) {
         if let Some(source) = self.source(number) {
+            let _guard = self.changes.lock();
             source.enabled.store(true, Ordering::Relaxed);
             self.aim(number, source);
             self.write(Register::SetIeNum, number);
@@ -258,6 +264,7 @@ impl Chip for Aplic {
 
     fn disable(&self, number: u32) {
         if let Some(source) = self.source(number) {
+            let _guard = self.changes.lock();
             source.enabled.store(false, Ordering::Relaxed);
             self.write(Register::ClrIeNum, number);
         }
@@ -278,6 +285,7 @@ impl Chip for Aplic {
     fn set_affinity(&self, number: u32, cpu: CpuId) {
         let place = Machine::hardware_id_of(cpu).and_then(|hart| self.place(hart));
         if let (Some(source), Some(place)) = (self.source(number), place) {
+            let _guard = self.changes.lock();
             source.hart.store(place, Ordering::Relaxed);
             self.aim(number, source);
         }
@@ -313,6 +321,7 @@ impl Chip for Aplic {
 mod tests {
     use alloc::vec;
 
+    use arch::Cpu;
     use host_mmio::fake::Registers;
     use isa_aia::imsic::Layout;
 
@@ -345,6 +354,28 @@ mod tests {
         registers.take_log();
         chip.deactivate(&masked, 10);
         assert_eq!(registers.writes(), [], "one that nobody wants stays off");
+    }
+
+    #[test]
+    fn what_is_known_of_a_source_and_what_the_controller_is_told_change_together() {
+        let registers = Registers::new(0x8000);
+        let chip = Arc::new(direct(&registers));
+        chip.set_trigger(10, Trigger::LevelHigh);
+        let told = Arc::new(AtomicU32::new(0));
+        for register in [Register::SetIeNum, Register::ClrIeNum, Register::Target(10)] {
+            let (chip, told) = (chip.clone(), told.clone());
+            registers.on_write(register.offset(), move |_, _| {
+                if chip.changes.try_lock().is_none() {
+                    told.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        let masked = IrqsOff::now();
+        chip.enable(10);
+        chip.deactivate(&masked, 10);
+        chip.set_affinity(10, Machine::id(&masked));
+        chip.disable(10);
+        assert_eq!(told.load(Ordering::Relaxed), 5, "else a disable during a deactivate would leave it on");
     }
 
     #[test]
