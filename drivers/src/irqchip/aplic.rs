@@ -280,6 +280,10 @@ impl Chip for Aplic {
         };
         source.mode.store(mode as u8, Ordering::Relaxed);
         self.write(Register::SourceCfg(number), mode as u32);
+        if mode.is_level() && matches!(self.way, Way::Messages { .. }) {
+            // A line that is high already might be pending by that, or might not (4.5.2).
+            self.write(Register::SetIpNumLe, number);
+        }
     }
 
     fn set_affinity(&self, number: u32, cpu: CpuId) {
@@ -387,7 +391,14 @@ mod tests {
         for source in &chip.sources {
             source.hart.store(1, Ordering::Relaxed);
         }
+        registers.take_log();
         chip.set_trigger(10, Trigger::LevelHigh);
+        let (mode, again) = (Register::SourceCfg(10).offset(), Register::SetIpNumLe.offset());
+        let said = [(mode, Mode::LevelHigh as u64), (again, 10)];
+        assert_eq!(registers.writes(), said, "a line that is high already is not forgotten");
+        chip.set_trigger(11, Trigger::EdgeRising);
+        assert_eq!(registers.writes().len(), 1);
+        registers.set(again, 0);
         chip.enable(10);
         assert_eq!(registers.get(Register::Target(10).offset()), 1 << 18 | 10);
         chip.deactivate(&IrqsOff::now(), 10);
