@@ -227,11 +227,11 @@ impl Boot for Riscv64 {
     }
 
     fn describe(out: &mut dyn fmt::Write) -> fmt::Result {
-        write!(out, "RISC-V RV64")?;
-        let mut joint = " ";
+        // As in `riscv,isa`: the single letters, then the names with more.
+        write!(out, "RISC-V rv64i")?;
         for extension in Extension::ALL.iter().filter(|extension| has(**extension)) {
+            let joint = if extension.name().len() == 1 { "" } else { "_" };
             write!(out, "{joint}{}", extension.name())?;
-            joint = "_";
         }
         write!(out, ", {}", crate::paging::name())?;
         write!(out, ", guests {}", crate::guest::describe())

@@ -89,7 +89,7 @@ pub(crate) fn was_called(cpu: &PerCpu) -> bool {
     }
     match pending {
         pending::SSI => lower(),
-        pending::SEI if own.messages.get() && own.is_ipi(get!("0x15c")) => {
+        pending::SEI if own.messages.get() && own.is_ipi(get!("stopei")) => {
             let top = claim_message();
             if !own.is_ipi(top) {
                 // A more urgent one came between the look and the claim: its device waits for an answer.
@@ -245,7 +245,7 @@ fn lower() {
 fn claim_message() -> u64 {
     let top: u64;
     // SAFETY: what is pending for this hart alone.
-    unsafe { core::arch::asm!("csrrw {}, 0x15c, zero", "fence o, r", out(reg) top, options(nostack)) };
+    unsafe { core::arch::asm!("csrrw {}, stopei, zero", "fence o, r", out(reg) top, options(nostack)) };
     top
 }
 

@@ -36,7 +36,7 @@ impl State {
 
     /// Takes what is in the floating-point and vector units of `cpu`, which is this one, out of them.
     pub(super) fn free_units(cpu: &PerCpu) {
-        // SAFETY: who is there lives: and is where it was: it leaves before its home goes.
+        // SAFETY: who is there lives, and is where it was: it leaves before its home goes.
         if let Some(state) = unsafe { cpu.units.get() } {
             state.units.save(state.gprs.sstatus);
             cpu.units.clear();
