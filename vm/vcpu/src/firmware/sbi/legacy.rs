@@ -40,18 +40,21 @@ fn answer(request: &mut Request<'_>) -> Answer {
             DONE
         }
         Extension::LegacySendIpi => on(request, first, ipi::send),
-        Extension::LegacyRemoteFenceI => {
-            on(request, first, |request, harts| fences::on(request, harts, fences::INSTRUCTIONS))
+        Extension::LegacyRemoteFenceI => fence(request, first, Ok(fences::INSTRUCTIONS)),
+        Extension::LegacyRemoteSfenceVma => fence(request, first, fences::addresses(second, third)),
+        Extension::LegacyRemoteSfenceVmaAsid => {
+            fence(request, first, fences::addresses_of(fourth, second, third))
         }
-        Extension::LegacyRemoteSfenceVma => {
-            on(request, first, |request, harts| fences::on(request, harts, fences::addresses(second, third)))
-        }
-        Extension::LegacyRemoteSfenceVmaAsid => match fences::addresses_of(fourth, second, third) {
-            Some(fence) => on(request, first, |request, harts| fences::on(request, harts, fence)),
-            None => FAILED,
-        },
         Extension::LegacyShutdown => Answer::Gone(PowerRequest::SystemOff),
         _ => Answer::NOT_SUPPORTED,
+    }
+}
+
+/// A fence on the harts of a mask, if there is such a fence.
+fn fence(request: &mut Request<'_>, mask: u64, fence: Result<fences::Fence, Error>) -> Answer {
+    match fence {
+        Ok(fence) => on(request, mask, |request, harts| fences::on(request, harts, fence)),
+        Err(_) => FAILED,
     }
 }
 
