@@ -37,7 +37,7 @@ pub fn learn(host: &Tree) {
         extensions.retain(|name| names(other).any(|other| other == name));
     }
     // Without a unit, nothing that its registers are for: a guest would try and find no unit. "d" may go for "f" here,
-    // and "zcd" for "d" in the next round.
+    // or the other way round, and "zcd" for "d" in the next round.
     for _ in 0..2 {
         let there = extensions.clone();
         let is_there = |name: &str| there.iter().any(|other| other == name);
@@ -152,5 +152,11 @@ mod tests {
         complete(&mut guest).unwrap();
         let isa = guest.find("/cpus/cpu@0").unwrap().str("riscv,isa");
         assert_eq!(isa, Ok("rv64imac_zicboz_sstc_ssaia"), "a hart with a file of messages");
+
+        learn(&tree(&[&[mmu, ("riscv,isa", b"rv64imafch_zfa_zba\0")]]));
+        let mut guest = tree(&[&[]]);
+        complete(&mut guest).unwrap();
+        let isa = guest.find("/cpus/cpu@0").unwrap().str("riscv,isa");
+        assert_eq!(isa, Ok("rv64imac_zba"), "floating-point registers of 32 bits are not kept");
     }
 }
