@@ -123,6 +123,7 @@ impl Virt for Riscv64 {
 
     fn enable(masked: &IrqsOff<Self>) -> Result<Vec<&'static str>, NoVirt> {
         gstage::enable()?;
+        state::enable()?;
         let mut environment = envcfg::CBIE_FLUSH | envcfg::CBCFE | envcfg::CBZE;
         if cpu::has(Extension::Svpbmt) {
             environment |= envcfg::PBMTE;
@@ -150,7 +151,6 @@ impl Virt for Riscv64 {
         }
         silence_timer(masked);
         cpu::this(masked).files.listen();
-        state::enable();
         Ok(Vec::new())
     }
 

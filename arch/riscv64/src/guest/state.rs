@@ -5,6 +5,7 @@ use alloc::boxed::Box;
 use core::arch::asm;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
+use arch_api::NoVirt;
 use isa_rv::extensions::Extension;
 
 use crate::cpu;
@@ -13,12 +14,19 @@ use crate::csr::{get, set, set_bits, sstatus};
 /// Bytes of a vector register (`vlenb`); 0 where there are none.
 static VECTOR_BYTES: AtomicUsize = AtomicUsize::new(0);
 
-/// Looks what this CPU has.
-pub(super) fn enable() {
-    if cpu::has(Extension::V) {
-        // SAFETY: lets us read the CSR below; every entry into a guest sets the field anew.
-        unsafe { set_bits!("sstatus", sstatus::VS) };
-        VECTOR_BYTES.store(get!("vlenb") as usize, Ordering::Relaxed);
+/// Looks what this CPU has. Guests go from one to another, so that all have vector registers of one length.
+pub(super) fn enable() -> Result<(), NoVirt> {
+    if !cpu::has(Extension::V) {
+        return Ok(());
+    }
+    // SAFETY: lets us read the CSR below; every entry into a guest sets the field anew.
+    unsafe { set_bits!("sstatus", sstatus::VS) };
+    let bytes = get!("vlenb") as usize;
+    match VECTOR_BYTES.compare_exchange(0, bytes, Ordering::Relaxed, Ordering::Relaxed) {
+        Err(first) if first != bytes => {
+            Err(NoVirt("its vector registers have not the first hart's length (vlenb)"))
+        }
+        _ => Ok(()),
     }
 }
 
