@@ -53,6 +53,7 @@ pub(super) fn enable() -> Result<(), NoVirt> {
     MODE.store(mode.field() as u8, Ordering::Relaxed);
     VMIDS.fetch_min(vmids, Ordering::Relaxed);
     keeps(0);
+    close_own_tables();
     fence_all();
     Ok(())
 }
@@ -70,6 +71,14 @@ fn fence_all() {
             options(nostack)
         );
     }
+}
+
+/// No tables of a guest's own are left to be walked. A hart may walk those that `vsatp` names while we run (Priv,
+/// "Virtual Supervisor Address Translation and Protection Register"): so they go before `hgatp` names another guest,
+/// under whose VMID it would be remembered what they say.
+pub(super) fn close_own_tables() {
+    // SAFETY: no guest runs until the register is loaded.
+    unsafe { set!("vsatp", 0) };
 }
 
 /// Forgets what the loaded guest's own tables said, on this hart.
@@ -184,9 +193,14 @@ impl GuestRegime for Riscv64 {
             Stale::Addresses { from, length, space } => (from, length, space),
         };
         let _masked = IrqsOff::<Riscv64>::now();
+        // The one that is loaded may be another's since the call.
         let own = get!("hgatp");
-        // SAFETY: `hgatp` names whose entries go; it is put back before a guest could run.
-        unsafe { set!("hgatp", hgatp) };
+        let tables = (own != hgatp).then(|| get!("vsatp"));
+        if tables.is_some() {
+            close_own_tables();
+            // SAFETY: `hgatp` names whose entries go; it is put back before a guest could run.
+            unsafe { set!("hgatp", hgatp) };
+        }
         if cpu::others() {
             let (from, length) = if length / PAGE_SIZE > MANY { (0, u64::MAX) } else { (from, length) };
             match asid {
@@ -196,8 +210,13 @@ impl GuestRegime for Riscv64 {
         } else {
             fence_addresses(from, length, asid);
         }
-        // SAFETY: as it was.
-        unsafe { set!("hgatp", own) };
+        if let Some(tables) = tables {
+            // SAFETY: as it was.
+            unsafe {
+                set!("hgatp", own);
+                set!("vsatp", tables);
+            }
+        }
     }
 }
 

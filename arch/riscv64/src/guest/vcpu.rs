@@ -130,6 +130,7 @@ impl Resident for State {
     #[cold]
     fn save(&mut self, cpu: &PerCpu) {
         self.vs.save();
+        gstage::close_own_tables();
         self.optional.save();
         if self.tallies.are_own() {
             self.tallies.unload();
