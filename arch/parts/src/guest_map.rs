@@ -1,6 +1,7 @@
 //! A guest's memory map: the second stage of translation, and the VMID that tags what TLBs remember of it.
 //!
-//! A map has its VMID for as long as it lives, so that no CPU ever holds an old one.
+//! A map has its VMID for as long as it lives, so that no CPU ever holds an old one. Maps that came when all numbers were
+//! taken share number 0, and whenever one of those is loaded, everything that the CPU remembers of guests is forgotten.
 
 use alloc::boxed::Box;
 use core::marker::PhantomData;
@@ -10,11 +11,14 @@ use addr::{Gpa, Hpa, Span};
 use arch_api::{Cpu, CpuId, GuestSpace, IrqsOff, MapError, Rights, Stale, TableFrames};
 use isa_paging::{Format, Space, Tables};
 
+use crate::remembered::{self, Remembered};
 use crate::tags::Tags;
 use crate::told;
 
 /// Those that are taken, on all architectures that have at most 1024.
 static TAGS: Tags<16> = Tags::new();
+/// What debug builds know that CPUs remember.
+static REMEMBERED: Remembered = Remembered::new();
 
 /// What the architecture adds: the format of the tables, and the instructions about them.
 pub trait GuestRegime: Cpu {
@@ -24,8 +28,7 @@ pub trait GuestRegime: Cpu {
     fn format() -> Option<Self::Format>;
     /// What a leaf says for what the guest may do.
     fn attributes(rights: Rights) -> <Self::Format as Format>::Attributes;
-    /// How many VMIDs there are, 0 included, which no map has. With that one alone, all maps have it, and
-    /// everything is forgotten whenever guests change.
+    /// How many VMIDs there are, 0 included, which those maps share that find no other.
     fn vmids() -> u64;
     /// How many CPUs there are.
     fn processors() -> usize;
@@ -53,6 +56,7 @@ pub struct GuestMap<R: GuestRegime> {
     space: Option<Space<R::Format>>,
     tables: Frames,
     busy: AtomicBool,
+    /// 0: that of all maps that have none of their own.
     vmid: u64,
     /// Whether any CPU used the map yet.
     used: AtomicBool,
@@ -137,10 +141,29 @@ impl<R: GuestRegime> GuestMap<R> {
         // A CPU that came up later than this map is always told to forget.
         let last = self.last.get(cpu.0 as usize).map(|last| last.swap(index + 1, Ordering::Relaxed));
         if self.vmid == 0 {
-            R::forget_all(masked);
+            forget_all(cpu, masked);
         } else if last != Some(index + 1) {
             R::forget_own_tables(masked);
         }
+        if cfg!(debug_assertions) {
+            REMEMBERED.load(cpu.0, self.vmid, space.root());
+        }
+    }
+
+    /// All CPUs forget the map: its frames and its number get other owners.
+    fn forget(space: &Space<R::Format>, tables: &mut GuestTables<R>) {
+        tables.invalidate(0, u64::MAX);
+        if cfg!(debug_assertions) {
+            REMEMBERED.forget_map(space.root());
+        }
+    }
+}
+
+/// This CPU, `cpu`, forgets everything of all guests.
+fn forget_all<R: GuestRegime>(cpu: CpuId, masked: &IrqsOff<R>) {
+    R::forget_all(masked);
+    if cfg!(debug_assertions) {
+        REMEMBERED.forget_all(cpu.0);
     }
 }
 
@@ -149,12 +172,9 @@ impl<R: GuestRegime> GuestSpace for GuestMap<R> {
         let format = R::format().ok_or(MapError::OutOfRange)?;
         let mut walker = GuestTables::<R> { frames: tables, register: None, regime: PhantomData };
         let space = Space::new(format, &mut walker).ok_or(MapError::NoMemory)?;
-        let vmids = R::vmids();
-        let vmid = if vmids == 1 { Some(0) } else { TAGS.take(vmids) };
-        let Some(vmid) = vmid else {
-            space.dissolve(&mut walker);
-            return Err(MapError::NoMemory);
-        };
+        // Guests are to share and to come after others in debug builds, where it is seen if that goes wrong.
+        let most = if cfg!(debug_assertions) { remembered::VMIDS } else { u64::MAX };
+        let vmid = TAGS.take(R::vmids().min(most)).unwrap_or(0);
         Ok(Self {
             space: Some(space),
             tables: Frames(tables),
@@ -207,7 +227,7 @@ impl<R: GuestRegime> Drop for GuestMap<R> {
         let mut tables = self.tables(&space);
         // No CPU has these tables in its register: each evicted the last virtual CPU that used them. What is
         // remembered of them ends before the frames and the number get other owners.
-        tables.invalidate(0, u64::MAX);
+        Self::forget(&space, &mut tables);
         space.dissolve(&mut tables);
         if self.vmid != 0 {
             TAGS.give(self.vmid);

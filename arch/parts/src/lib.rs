@@ -12,6 +12,7 @@
 //! | `image` | where the parts of our own image lie |
 //! | [`own_code`] | what interrupts call, a stack for emergencies, the way back along frames |
 //! | [`promises`] | what guests were told of the processors, and rely on |
+//! | [`remembered`] | whose translations CPUs may remember, in debug builds |
 //! | [`resident`] | whose registers are in a processor's hardware, and how a virtual CPU's come there and go |
 //! | [`scale`] | from a counter's ticks to nanoseconds and back |
 //! | [`stack`] | threads that do not run |
@@ -37,6 +38,7 @@ pub mod image;
 pub mod own;
 pub mod own_code;
 pub mod promises;
+pub mod remembered;
 pub mod resident;
 pub mod scale;
 pub mod stack;

@@ -5,6 +5,7 @@
 //! | `bench` | [`mod@bench`]: what a guest pays for what the hypervisor does |
 //! | `selfcheck` | [`selfcheck`]: whether the machine is what the manuals say |
 //! | `firmware` | [`selfcheck`]: whether the firmware is; it must not have what `without=` names |
+//! | `keep=NUMBER` | [`keep`]: whether its memory stays its own, beside guests with other numbers |
 //! | `mischief=NAME` | [`mischief`]: what no guest should do |
 //!
 //! They run on the guest machines `virt-v8` and `virt64`, and without hypervisor on the machines that these resemble,
@@ -22,6 +23,8 @@ extern crate alloc;
 mod arch;
 #[cfg(target_os = "none")]
 mod bench;
+#[cfg(target_os = "none")]
+mod keep;
 #[cfg(target_os = "none")]
 mod mischief;
 #[cfg(target_os = "none")]
@@ -44,6 +47,7 @@ extern "C" fn start(tree: u64, image: u64, image_end: u64) -> ! {
     for word in words() {
         match word.split_once('=') {
             Some(("mischief", name)) => mischief::run(name),
+            Some(("keep", number)) => keep::run(number),
             None if word == "bench" => bench::run(),
             None if word == "selfcheck" => selfcheck::run(arch::selfcheck::PARTS),
             None if word == "firmware" => selfcheck::run(arch::selfcheck::FIRMWARE),

@@ -7,6 +7,7 @@ use super::machine::machine;
 use super::random::Random;
 use super::registers::{give_way, mask, unmask, wfi};
 use crate::arch::{MAX_CPUS, irq, power};
+use crate::keep;
 
 /// What the other CPUs are to do.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub(crate) enum Order {
     Wait = 3,
     /// The same, but run on instead of waiting.
     Run = 4,
+    /// Look after memory, and power off.
+    Keep = 5,
 }
 
 static ORDER: AtomicU32 = AtomicU32::new(Order::Answer as u32);
@@ -79,6 +82,10 @@ pub(crate) extern "C" fn secondary(argument: u64) -> ! {
         if order == Order::Storm as u32 {
             irq::send_any(&mut random);
         } else if order == Order::Off as u32 {
+            power::off();
+        } else if order == Order::Keep as u32 {
+            unmask();
+            keep::watch(index);
             power::off();
         } else if order == Order::Run as u32 {
             unmask();
