@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use arch::{Boot, Cpu, IrqsOff, LocalIrqs, Machine, StartInfo, Virt};
 use drivers::Stage;
 use fdt::{Early, Region, Tree};
+use host_mem::peek::keep_out;
 
 use crate::options::Options;
 
@@ -33,6 +34,7 @@ fn start(info: StartInfo) -> Result<(), Wrong> {
 
     host_log::init!("device tree");
     let tree = Tree::from_blob(info.fdt).map_err(wrong("the host's device tree"))?;
+    keep_out_of_the_firmware(&tree);
     let options = Options::parse(tree.bootargs().ok().flatten().unwrap_or_default());
 
     host_log::init!("host irq subsystem");
@@ -92,6 +94,15 @@ fn publish_initrd(tree: &Tree) {
 /// Turns an error into a line that names what was being done.
 fn wrong<E: core::fmt::Display>(what: &'static str) -> impl Fn(E) -> Wrong {
     move |error| alloc::format!("{what}: {error}")
+}
+
+/// The terminal is not to look at what the firmware keeps for itself.
+fn keep_out_of_the_firmware(tree: &Tree) {
+    let regions = tree.root().child("reserved-memory").into_iter().flat_map(|node| node.children());
+    for node in regions.filter(|node| node.flag("no-map")) {
+        let spans = node.reg().unwrap_or_default().into_iter();
+        spans.filter_map(|region| Span::<Hpa>::new(Hpa::new(region.start), region.size)).for_each(keep_out);
+    }
 }
 
 /// Memory as the device tree tells it, without what is reserved or given to us.

@@ -28,6 +28,8 @@ pub enum PeekError {
     OutOfRange,
     /// Registers of devices have no such width, and no ranges of them are read or written.
     Registers(Hpa),
+    /// The firmware keeps it: an access may be a fault.
+    Kept(Hpa),
     /// It belongs to the image of the hypervisor, which is not changed.
     Image(Hpa),
     /// The registers cannot be mapped.
@@ -41,6 +43,7 @@ impl fmt::Display for PeekError {
             Self::Unknown(at) => write!(f, "nothing is known to be at {at}"),
             Self::OutOfRange => f.write_str("past the end of the address space"),
             Self::Registers(at) => write!(f, "the registers at {at} can't be accessed so"),
+            Self::Kept(at) => write!(f, "the firmware keeps what is at {at} for itself"),
             Self::Image(at) => write!(f, "{at} belongs to the hypervisor itself"),
             Self::Map(why) => write!(f, "cannot be mapped: {why}"),
         }
@@ -56,6 +59,15 @@ static KNOWN: Spin<Vec<Span<Hpa>>> = Spin::new(Vec::new());
 /// anyway.
 pub fn know(span: Span<Hpa>) {
     KNOWN.lock().push(span);
+}
+
+/// RAM that the firmware keeps for itself.
+static KEPT: Spin<Vec<Span<Hpa>>> = Spin::new(Vec::new());
+
+/// Says that the firmware keeps the RAM at `span` (`no-map` below `/reserved-memory`), and that nobody is to look there: it
+/// may have seen to it that an access is a fault.
+pub fn keep_out(span: Span<Hpa>) {
+    KEPT.lock().push(span);
 }
 
 /// Bytes that are copied at once.
@@ -166,6 +178,7 @@ fn place(at: Hpa, width: Width) -> Result<Place, PeekError> {
     }
     let value = span(at, width.bytes())?;
     if is_all_ram(value) {
+        ram(value)?;
         return Ok(Place::Ram(Machine::address_of(at)));
     }
     let covers = |span: &Span<Hpa>| span.contains_all(value.base(), value.length());
@@ -184,8 +197,11 @@ fn span(at: Hpa, length: u64) -> Result<Span<Hpa>, PeekError> {
     Span::<Hpa>::new(at, length).ok_or(PeekError::OutOfRange)
 }
 
-/// Whether all of a range is RAM.
+/// Whether all of a range is RAM that may be looked at.
 fn ram(range: Span<Hpa>) -> Result<(), PeekError> {
+    if KEPT.lock().iter().any(|kept| kept.overlaps(&range)) {
+        return Err(PeekError::Kept(range.base()));
+    }
     if is_all_ram(range) { Ok(()) } else { Err(PeekError::Unknown(range.base())) }
 }
 
@@ -217,6 +233,19 @@ mod tests {
         assert_eq!(&frames.bytes()[..14], b"12312345678AAD");
         copy(base.offset(3), base, 1000).unwrap();
         assert_eq!(&frames.bytes()[..12], b"12345678AADD");
+    }
+
+    #[test]
+    fn what_the_firmware_keeps_is_not_touched() {
+        let frames = Frames::take(0).unwrap();
+        let base = frames.base();
+        keep_out(span(base, PAGE_SIZE).unwrap());
+        assert_eq!(read(base, Width::B4), Err(PeekError::Kept(base)));
+        assert_eq!(write(base, Width::B4, 1), Err(PeekError::Kept(base)));
+        assert_eq!(copy(base, base, 4), Err(PeekError::Kept(base)));
+        assert_eq!(crc32(span(base, 4).unwrap()), Err(PeekError::Kept(base)));
+        // Other tests take the same frame.
+        KEPT.lock().clear();
     }
 
     #[test]
