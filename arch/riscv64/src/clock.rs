@@ -34,6 +34,21 @@ fn set_alarm(ticks: u64) {
     }
 }
 
+/// Has the alarm ring at `at` if it would ring later, and says when that was, in ticks: to be put back by [`ring_at`].
+/// `None` where the alarm is the firmware's, which does not say when it rings.
+#[cold]
+pub(crate) fn ring_by(at: Nanos) -> Option<u64> {
+    let before = cpu::has(Extension::Sstc).then(|| get!("stimecmp"))?;
+    set_alarm(before.min(SCALE.ticks(at)));
+    Some(before)
+}
+
+/// Has the alarm ring at `ticks`.
+#[cold]
+pub(crate) fn ring_at(ticks: u64) {
+    set_alarm(ticks);
+}
+
 impl Clock for Riscv64 {
     #[inline]
     fn now() -> Nanos {

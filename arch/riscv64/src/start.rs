@@ -11,6 +11,7 @@ use isa_rv::extensions::{Extension, Extensions};
 
 use crate::csr::attempt;
 use crate::guest::envcfg::PBMTE;
+use crate::guest::files::doubt_signals;
 use crate::{clock, cpu, sbi};
 
 /// The largest device tree that is taken: what Linux maps for one.
@@ -41,6 +42,11 @@ extern "C" fn start_rust(hart: u64, tree: u64, image: u64, has_h: u64) -> ! {
     if sbi::version() < SBI {
         cpu::print("\nXvisor: the machine's firmware is older than version 1.0 of the SBI.\n");
         cpu::stop();
+    }
+    // QEMU's virt board.
+    let root = Early::new(fdt).ok().and_then(|tree| tree.find("/"));
+    if root.is_some_and(|root| root.is_compatible("riscv-virtio")) {
+        doubt_signals();
     }
     let lacking = lacking(isa);
     cpu::set_extensions(isa.without(lacking), lacking);

@@ -12,6 +12,7 @@
 //! has one place to go to at any time, and the place is read after the last one went there.
 
 use core::cell::Cell;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use addr::{Hpa, PAGE_SIZE, Span};
 use arch_api::{Clock, FileImage, FilePage, GuestSpace, MessageFile, Nanos, Rights};
@@ -37,6 +38,17 @@ mod select {
 /// Who did not run for so long may lose its file to who runs. To hand one over costs some thousand instructions, and each
 /// hart a fence.
 const IDLE: Nanos = Nanos::from_millis(10);
+
+/// Who waits for a file that may lose its signal looks again after so long.
+const LOOK: Nanos = Nanos::from_millis(50);
+
+/// Whether files may lose their signal ([`Files::look_again`]).
+static LOSE_SIGNALS: AtomicBool = AtomicBool::new(false);
+
+/// The machine is QEMU's.
+pub(crate) fn doubt_signals() {
+    LOSE_SIGNALS.store(true, Ordering::Relaxed);
+}
 
 /// The files of one CPU, numbered from 1.
 pub(crate) struct Files {
@@ -122,7 +134,9 @@ impl Files {
     }
 
     /// Has the files that somebody has say once more whether there is something in them. A file of QEMU's 10 can lose its
-    /// signal in `hgeip` when another one of its hart changes at the same moment; to read a register sets that right.
+    /// signal in `hgeip` when another one of its hart changes at the same moment (a hundred times in a minute of
+    /// `messages-on-the-move`); to read a register sets that right. Where nobody would have a reason to look, since one CPU
+    /// runs and does not leave its guest while another one waits, time is one ([`OwnFile::looks_at`]).
     pub(super) fn look_again(&self) {
         for (number, holder) in (1..=self.count.get()).zip(&self.holders) {
             if !holder.get().is_null() {
@@ -185,6 +199,11 @@ impl OwnFile {
         if self.number != 0 {
             look_again(self.number);
         }
+    }
+
+    /// When its CPU, which waits, is to look again whatever the file says.
+    pub(super) fn looks_at(&self) -> Option<Nanos> {
+        (self.number != 0 && LOSE_SIGNALS.load(Ordering::Relaxed)).then(|| Riscv64::now().after(LOOK))
     }
 
     /// Its CPU was taken out of the hardware.

@@ -16,7 +16,7 @@
 
 mod access;
 mod enter;
-mod files;
+pub(crate) mod files;
 mod gstage;
 mod settle;
 mod state;

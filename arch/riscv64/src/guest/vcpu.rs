@@ -443,7 +443,9 @@ impl GuestCpu for VirtualCpu {
         let masked = IrqsOff::<Riscv64>::now();
         let state = &*self.0;
         let (timer, enabled) = state.timer_and_enabled(state.is_loaded(cpu::this(&masked)));
-        (timer != u64::MAX && enabled & pending::STI != 0).then(|| Riscv64::time_of(timer))
+        let timer = (timer != u64::MAX && enabled & pending::STI != 0).then(|| Riscv64::time_of(timer));
+        let look = state.file.as_ref().and_then(OwnFile::looks_at);
+        timer.into_iter().chain(look).min()
     }
 
     fn waits(&self) -> &Arc<Waits> {

@@ -4,9 +4,9 @@ use arch_api::IrqsOff;
 
 use super::files::OwnFile;
 use super::vcpu::State;
-use crate::Riscv64;
 use crate::cpu::{PerCpu, wait_for_interrupt};
 use crate::csr::{get, pending, set};
+use crate::{Riscv64, clock};
 
 /// All interrupts of a guest.
 const OF_GUEST: u64 = pending::VSSI | pending::VSTI | pending::VSEI;
@@ -60,9 +60,14 @@ impl State {
             cpu.files.look_again();
             // Not every hart is woken by a guest's file alone (QEMU's are not while no guest runs).
             self.wait_for_messages(true);
+            let look = self.file.as_ref().and_then(OwnFile::looks_at);
+            let alarm = look.and_then(clock::ring_by);
             // Also ends, at once if need be, when an interrupt is pending that is the guest's and that it enabled: `hie`
             // belongs to `mie`.
             self.ties.wait::<Riscv64>(|| wait_for_interrupt(masked));
+            if let Some(alarm) = alarm {
+                clock::ring_at(alarm);
+            }
             if let Some(file) = &self.file {
                 file.go_on();
             }
