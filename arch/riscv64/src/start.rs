@@ -111,21 +111,18 @@ fn lacking(isa: Extensions) -> Extensions {
     // SAFETY: interrupts are masked. Nothing rings at that time, nothing is selected, and no guest is there.
     let (timer, states, files, types) = unsafe {
         (
-            attempt!("csrrw {value}, 0x14d, {operand}", u64::MAX),
-            attempt!("csrrw {value}, 0x60c, {operand}", 0),
-            attempt!("csrrw {value}, 0x150, {operand}", 0),
-            attempt!("csrrs {value}, 0x60a, {operand}\ncsrrc {value}, 0x60a, {operand}", PBMTE),
+            attempt!("csrrw {value}, stimecmp, {operand}", u64::MAX),
+            attempt!("csrrw {value}, hstateen0, {operand}", 0),
+            attempt!("csrrw {value}, siselect, {operand}", 0),
+            attempt!("csrrs {value}, henvcfg, {operand}\ncsrrc {value}, henvcfg, {operand}", PBMTE),
         )
     };
     let found = [
-        // stimecmp
         (Extension::Sstc, timer.is_some()),
-        // hstateen0
         (Extension::Smstateen, states.is_some()),
         (Extension::Ssstateen, states.is_some()),
-        // siselect
         (Extension::Ssaia, files.is_some()),
-        // henvcfg, where it stays zero if `menvcfg` has it zero
+        // It stays zero where it is zero in `menvcfg`.
         (Extension::Svpbmt, types.is_some_and(|value| value & PBMTE != 0)),
     ];
     let named_only = |(extension, there): &(Extension, bool)| !there && isa.has(*extension);

@@ -177,9 +177,10 @@ fn place(at: Hpa, width: Width) -> Result<Place, PeekError> {
         return Err(PeekError::Misaligned(at));
     }
     let value = span(at, width.bytes())?;
-    if is_all_ram(value) {
-        ram(value)?;
-        return Ok(Place::Ram(Machine::address_of(at)));
+    match ram(value) {
+        // Registers, perhaps.
+        Err(PeekError::Unknown(_)) => {}
+        looked => return looked.map(|()| Place::Ram(Machine::address_of(at))),
     }
     let covers = |span: &Span<Hpa>| span.contains_all(value.base(), value.length());
     let known = KNOWN.lock().iter().any(covers) || resources().iter().any(|resource| covers(&resource.span));
