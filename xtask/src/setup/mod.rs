@@ -35,8 +35,8 @@ so this is only needed to prepare a machine that will have no network later.
    own matched set of compiler and sources (apt-get, as root or with sudo).
 2. qemu-system-aarch64 (10.0 or later where the release or its backports have it) and dtc, with
    apt-get as root or with sudo. The machine's own package sources are read, not changed.
-3. Debian's arm64 kernel, busybox and U-Boot for the guests (about 100 MB to fetch), unpacked into
-   build/images. Nothing of a foreign architecture is installed on this machine.
+3. Debian's arm64 kernel, busybox and U-Boot for the guests (about 100 MB to fetch), EDK2, GRUB and,
+   for RISC-V, other versions of OpenSBI that the tests start from, unpacked into build/images. Nothing of a foreign architecture is installed on this machine.
 4. Miri, for the tests of host/, where there is rustup: its `nightly` if that has it, or else one
    that is fetched into build/cache (about 160 MB). `test` goes on without it.
 
@@ -50,7 +50,8 @@ With `--board`, all of this for that board's architecture instead.",
     run: |context, parsed: &Parsed| {
         let arch = build::board(context, parsed)?.map_or(arch::DEFAULT, |board| board.arch);
         toolchain::prepare(context, arch)?;
-        prepare_machine(context, arch, &[])?;
+        let images: Vec<Image> = arch.origins.iter().map(|origin| origin.image).collect();
+        prepare_machine(context, arch, &images)?;
         if let Err(why) = Miri::prepare(context) {
             eprintln!("without Miri: {why:#}");
         }
