@@ -6,6 +6,7 @@ use super::linux::attach;
 use super::mischief::{selfcheck, selfcheck_machine};
 use super::smp::two_sockets;
 use super::{BOOT, SHELL, Scenario, shell};
+use crate::machine::Machine;
 use crate::test::console::Console;
 
 pub(super) const SCENARIOS: &[Scenario] = &[
@@ -34,22 +35,14 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         name: "eight-vcpus-with-aplic",
         about: "a Linux with eight CPUs whose controller is an APLIC with wires, on two harts",
         boards: &["qemu-riscv64-imsic"],
-        machine: |machine| {
-            machine.guests.tree = "virt64-aplic".into();
-            machine.guests.cpus = 8;
-            machine.cpus = Some(2);
-        },
+        machine: |machine| eight_vcpus(machine, "virt64-aplic"),
         script: |console| eight(console, "APLIC-DIRECT"),
     },
     Scenario {
         name: "eight-vcpus-with-imsic",
         about: "a Linux with eight CPUs that have interrupt files, six of them in the hardware of two harts",
         boards: &["qemu-riscv64-imsic"],
-        machine: |machine| {
-            machine.guests.tree = "virt64-imsic".into();
-            machine.guests.cpus = 8;
-            machine.cpus = Some(2);
-        },
+        machine: |machine| eight_vcpus(machine, "virt64-imsic"),
         script: |console| eight(console, "APLIC-MSI"),
     },
     Scenario {
@@ -171,6 +164,12 @@ fn linux(console: &mut Console, chip: &str) -> Result<()> {
     console.prompt(BOOT)?;
     linux_up(console, 2, chip)?;
     console.detach()
+}
+
+fn eight_vcpus(machine: &mut Machine, tree: &str) {
+    machine.guests.tree = tree.to_owned();
+    machine.guests.cpus = 8;
+    machine.cpus = Some(2);
 }
 
 fn eight(console: &mut Console, chip: &str) -> Result<()> {

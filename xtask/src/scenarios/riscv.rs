@@ -27,6 +27,23 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         },
     },
     Scenario {
+        name: "memory-of-the-firmware",
+        about: "what the firmware keeps from us by PMP is refused by name, where an access would be a fault of ours",
+        boards: &["qemu-riscv64-virt"],
+        machine: |machine| {
+            // The profile's harts have no PMP.
+            cpu(machine, "rv64");
+            machine.guests.count = 0;
+        },
+        script: |console| {
+            console.prompt(BOOT)?;
+            let kept = "the firmware keeps what is at 0x0000000080000000 for itself";
+            console.check("memory dump8 0x80000000 16", kept)?;
+            console.check("memory modify8 0x80000000 1", kept)?;
+            console.check("memory crc32 0x80000000 16", kept).map(drop)
+        },
+    },
+    Scenario {
         name: "host-without-plic",
         about: "harts have timers and interrupts of their own: without a PLIC only devices are missed, by name",
         boards: &["qemu-riscv64-virt"],
